@@ -3,7 +3,6 @@ package parley
 import (
 	"context"
 	"errors"
-	"os"
 )
 
 // CodeInfo is what every door and the generated error page say about a code.
@@ -69,5 +68,6 @@ func CodeNamed(name string) (Code, bool) {
 func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }
 
 func isTimeout(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+	var t interface{ Timeout() bool } // context, net and os deadlines alike
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
 }
