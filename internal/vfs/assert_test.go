@@ -1,0 +1,68 @@
+package vfs_test
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+
+	"github.com/parleyhq/parley/internal/vfs"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t testing.TB, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("%s: error %v, want %v", what, err, want)
+	}
+}
+
+func open(t testing.TB, fsys vfs.FS, name string, mode vfs.Mode) vfs.File {
+	t.Helper()
+	f, err := fsys.Open(name, mode)
+	must(t, err)
+	return f
+}
+
+// put writes a file and syncs its bytes, not its name.
+func put(t testing.TB, fsys vfs.FS, name, content string) {
+	t.Helper()
+	f := open(t, fsys, name, vfs.Create)
+	must(t, f.Truncate(0))
+	_, err := f.WriteAt([]byte(content), 0)
+	must(t, err)
+	must(t, f.Sync())
+	must(t, f.Close())
+}
+
+// get returns the content of a file, and whether it is there.
+func get(t testing.TB, fsys vfs.FS, name string) (string, bool) {
+	t.Helper()
+	b, err := vfs.ReadFile(fsys, name, 1<<30)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false
+	}
+	must(t, err)
+	return string(b), true
+}
+
+func wantFile(t testing.TB, fsys vfs.FS, name, want string) {
+	t.Helper()
+	if got, ok := get(t, fsys, name); !ok || got != want {
+		t.Fatalf("%s holds %q (there: %v), want %q", name, got, ok, want)
+	}
+}
+
+func wantSize(t testing.TB, f vfs.File, want int64) {
+	t.Helper()
+	size, err := f.Size()
+	must(t, err)
+	if size != want {
+		t.Fatalf("size %d, want %d", size, want)
+	}
+}
