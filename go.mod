@@ -6,3 +6,5 @@ require (
 	golang.org/x/sys v0.49.0
 	pgregory.net/rapid v1.3.0
 )
+
+require github.com/twmb/franz-go/pkg/kmsg v1.15.0 // indirect
