@@ -7,7 +7,7 @@ import (
 )
 
 // Stream names one append-only log. Names are made by package topic and by the
-// patterns; an engine takes them as they are: at most 255 bytes, no NUL.
+// patterns; an engine takes them as they are: 1 to 255 bytes, no NUL.
 type Stream struct {
 	Namespace string // "" is the default, and the only one so far
 	Name      string
@@ -41,11 +41,13 @@ type Write struct {
 	// not hold fails the whole Append with Conflict.
 	Expect Position
 	// Once, if not zero, makes a repeat within the stream's window append
-	// nothing and answer the first position. A Write with Once must be the only
-	// one of its Append.
+	// nothing and answer the first position, whatever Expect and Batch say now.
+	// Only an Append that succeeded counts as the first. A Write with Once must
+	// be the only one of its Append, and no guard.
 	Once Key
-	// Batch is appended verbatim but for its base position. The empty Batch
-	// makes the Write a guard: only the comparison.
+	// Batch is appended verbatim but for its base position and epoch. The zero
+	// Batch makes the Write a guard: only the comparison. A batch that holds no
+	// record is Invalid.
 	Batch Batch
 }
 
@@ -79,26 +81,32 @@ type Log interface {
 	// they are applied in order, each comparison seeing the one before.
 	//
 	// Appends that do not overlap in time are ordered as they were called.
-	// Errors: Conflict (Expect; nothing was appended), Apart (the streams have no
-	// commit in common; refused before anything is sent), Invalid, TooLarge, Full,
-	// Unavailable, Unknown.
+	// An Append without writes does nothing.
+	//
+	// Errors: Conflict (Expect), Apart (the streams have no commit in common),
+	// Invalid, TooLarge (a batch, or too many writes), Full, Unavailable, Canceled
+	// and Timeout (the context ended before anything was sent), Unknown. After
+	// any error but Unknown nothing was appended.
 	Append(ctx context.Context, writes ...Write) ([]Appended, error)
 
-	// Read returns what is stored from a place on, as whole batches in order: as
-	// many as fit maxBytes, and at least one if there is one, even if it is
-	// larger. The first batch holds the place or begins above it. Read never
+	// Read returns what is stored from a place on, as whole batches in order
+	// without a gap: at least one if there is one, even if it is larger than
+	// maxBytes, and of more than one no more than fit. (An engine may return fewer
+	// than would fit.) The first batch holds the place or begins above it. Read never
 	// waits: an empty Run says that the reader has caught up (also beyond the
 	// end, and on a stream never written). Trimmed says that events between the
 	// place and the earliest one left are gone; position 0 means "from the
-	// earliest" and is never Trimmed.
+	// earliest" and is never Trimmed. A negative place is Invalid.
 	//
 	// The Run and all that was decoded from it are valid until its Release.
 	Read(ctx context.Context, at Place, maxBytes int) (Run, error)
 
 	// Wait returns nil as soon as one of the places has something to read: at
-	// once if it has already, and also when it is trimmed or its stream removed.
-	// It is for machines and for the hub: one call can watch many places, and no
-	// connection has one of its own.
+	// once if it has already, or if Read would say Trimmed. A Wait under way also
+	// returns when one of its streams is removed; that stream then reads like one
+	// never written. Without places it waits for the context. It is for machines
+	// and for the hub: one call can watch many places, and no connection has one
+	// of its own.
 	Wait(ctx context.Context, at ...Place) error
 
 	// End gives the position from which a reader that starts now misses nothing
@@ -106,8 +114,9 @@ type Log interface {
 	End(ctx context.Context, s Stream) (Position, error)
 
 	// Trim drops the events below upTo, in whole batches, as far as the engine
-	// can. It never drops a stream's newest batch, since its position is what
-	// Expect compares with. Trimming below the earliest event does nothing.
+	// can; a batch with an event at or above upTo stays. It never drops a stream's
+	// newest batch, since its position is what Expect compares with. Trimming
+	// below the earliest event, or a stream never written, does nothing.
 	Trim(ctx context.Context, s Stream, upTo Position) error
 }
 
@@ -118,19 +127,21 @@ type Stats struct {
 	Newest   Position  // base position of the newest batch: what Expect compares with
 	Bytes    int64     // encoded bytes kept
 	Events   int64     // events kept
-	Oldest   time.Time // append time of the oldest batch left
+	Oldest   time.Time // append time (Batch.MaxTime) of the oldest batch left
 	Epoch    uint32    // changes when the stream is re-created, or lost acknowledged events
 }
 
 // The abilities that an engine may have beyond Log, one method each. A caller
 // asks with a type assertion, once, when it is built.
 type (
-	// Lister lists the streams that hold or held something, sorted by name.
+	// Lister lists the streams that were appended to and not removed since,
+	// sorted by name.
 	Lister interface {
 		Streams(ctx context.Context, namespace string) ([]Stream, error)
 	}
 	// Remover removes a stream and all that it holds. Appending to it afterwards
-	// begins a new stream with another epoch.
+	// begins a new stream with another epoch. Removing a stream never written
+	// does nothing.
 	Remover interface {
 		Remove(ctx context.Context, s Stream) error
 	}
@@ -138,17 +149,22 @@ type (
 	Statter interface {
 		Stat(ctx context.Context, s Stream) (Stats, error)
 	}
-	// Backer finds the place n batches before another, or the earliest one left.
+	// Backer finds the place n batches before another: the base position of the
+	// n-th batch, counted backwards, that begins below it; the earliest one left
+	// if there are fewer, 0 on a stream never written. n below 1 gives the place.
 	Backer interface {
 		Back(ctx context.Context, at Place, n int) (Position, error)
 	}
-	// Timer finds the first position whose batch was appended at or after t, or
-	// the end.
+	// Timer finds the base position of the first batch left that was appended
+	// (Batch.MaxTime) at or after t, taken to the millisecond, or the end.
 	Timer interface {
 		At(ctx context.Context, s Stream, t time.Time) (Position, error)
 	}
-	// Rewriter replaces the batches of [from, to) by others that keep a subset
-	// of their events, each at its old position: compaction by key.
+	// Rewriter replaces the batches that lie wholly in [from, to) by others that
+	// keep a subset of their events, each at its old position: compaction by key.
+	// keep answers a batch of the same Base and Last (see Batch.Keep); one without
+	// records, or the zero Batch, drops it, and reading over it is no Trimmed. The
+	// newest batch is left alone. What was replaced before an error stays so.
 	Rewriter interface {
 		Rewrite(ctx context.Context, s Stream, from, to Position, keep func(Batch) (Batch, error)) error
 	}
