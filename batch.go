@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"iter"
@@ -8,7 +9,8 @@ import (
 )
 
 // Batch is an encoded record batch: Kafka's format v2, which is also what lies
-// on disk. It is immutable, decoded lazily, and may alias a Run's buffer.
+// on disk. It is immutable, decoded lazily, and may alias a Run's buffer. Of the
+// zero Batch, only IsZero, Bytes, Size, Len, Clone and Records may be asked.
 //
 //	 0 base position  int64     21 attributes     int16    43 producer id     int64
 //	 8 length         int32     23 last delta     int32    51 producer epoch  int16
@@ -134,13 +136,17 @@ func SetBase(encoded []byte, base Position, epoch uint32) {
 }
 
 // Clone copies the batch out of whatever buffer it aliases.
-func (b Batch) Clone() Batch { return Batch{append([]byte(nil), b.b...)} }
+func (b Batch) Clone() Batch { return Batch{bytes.Clone(b.b)} }
 
 // Records decodes the records one by one. A record aliases the batch, or a
-// buffer of its own when the batch is compressed. The walk ends at the first
-// error (Damaged, Unsupported codec, TooLarge when decompressed).
+// buffer of its own when the batch is compressed. Positions increase from record
+// to record. The walk ends at the first error (Damaged, Unsupported codec,
+// TooLarge when decompressed).
 func (b Batch) Records() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		if b.IsZero() {
+			return
+		}
 		body := b.b[BatchHeader:]
 		if c := b.Codec(); c != None {
 			var err error
@@ -149,23 +155,26 @@ func (b Batch) Records() iter.Seq2[Record, error] {
 				return
 			}
 		}
-		base, first := b.Base(), b.int64(offFirst)
+		base, first, past := b.Base(), b.int64(offFirst), int64(-1)
 		for range b.Len() {
 			rec, rest, err := cutRecord(body)
+			if err == nil && (rec.delta <= past || rec.delta >= int64(b.Span())) {
+				err = Errorf(Damaged, "record delta %d after %d in a batch of %d positions", rec.delta, past, b.Span())
+			}
 			if err != nil {
 				yield(Record{}, err)
 				return
 			}
-			if rec.delta < 0 || rec.delta >= int64(b.Span()) {
-				yield(Record{}, Errorf(Damaged, "record delta %d in a batch of %d positions", rec.delta, b.Span()))
-				return
-			}
+			past = rec.delta
 			rec.Position = base + Position(rec.delta)
 			rec.Millis += first
 			if !yield(rec, nil) {
 				return
 			}
 			body = rest
+		}
+		if len(body) > 0 {
+			yield(Record{}, Errorf(Damaged, "%d bytes after the last record of the batch", len(body)))
 		}
 	}
 }

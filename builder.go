@@ -9,7 +9,8 @@ import (
 // Builder encodes events into one batch. Its zero value is ready; Reset makes it
 // ready again and keeps its buffer. It is not safe for concurrent use.
 type Builder struct {
-	// Codec compresses the records; the zero value does not.
+	// Codec compresses the records, unless that makes them larger; the zero value
+	// does not.
 	Codec Codec
 
 	buf   []byte // header and records
@@ -27,7 +28,12 @@ func (b *Builder) Reset() { b.buf, b.count, b.first, b.max = b.buf[:0], 0, 0, 0 
 func (b *Builder) Len() int { return b.count }
 
 // Size is the number of bytes so far, uncompressed.
-func (b *Builder) Size() int { return len(b.buf) }
+func (b *Builder) Size() int {
+	if b.count == 0 {
+		return 0
+	}
+	return len(b.buf)
+}
 
 // Add appends an event. at is its append time (kept to the millisecond). Errors:
 // Invalid for an event that breaks the rules of Event.Check, TooLarge when the
@@ -58,12 +64,14 @@ type Header struct {
 	Value []byte
 }
 
+var emptyHeader [BatchHeader]byte
+
 func (b *Builder) add(millis int64, fields func([]byte) []byte) error {
 	if b.count >= MaxBatchEvents {
 		return Errorf(TooLarge, "a batch holds at most %d events", MaxBatchEvents)
 	}
-	if len(b.buf) == 0 {
-		b.buf = append(b.buf, make([]byte, BatchHeader)...)
+	if b.count == 0 {
+		b.buf = append(b.buf[:0], emptyHeader[:]...)
 		b.first, b.max = millis, millis
 	}
 	rec := append(b.rec[:0], 0) // attributes
@@ -85,20 +93,24 @@ func (b *Builder) Batch() (Batch, error) {
 	if b.count == 0 {
 		return Batch{}, nil
 	}
-	buf := b.buf
-	if b.Codec != None {
-		packed, err := b.Codec.compress(buf[BatchHeader:])
+	buf, codec := b.buf[:len(b.buf):len(b.buf)], b.Codec
+	if codec != None {
+		packed, err := codec.compress(buf[BatchHeader:])
 		if err != nil {
 			return Batch{}, err
 		}
-		buf = append(buf[:BatchHeader:BatchHeader], packed...)
+		if len(packed) < len(buf)-BatchHeader {
+			buf = append(buf[:BatchHeader:BatchHeader], packed...)
+		} else {
+			codec = None // nothing gained, and the limits hold only for what was added
+		}
 	}
 	be := binary.BigEndian
 	be.PutUint64(buf[offBase:], 0)
 	be.PutUint32(buf[offLength:], uint32(len(buf)-offEpoch))
 	be.PutUint32(buf[offEpoch:], 0)
 	buf[offMagic] = 2
-	be.PutUint16(buf[offAttr:], uint16(b.Codec))
+	be.PutUint16(buf[offAttr:], uint16(codec))
 	be.PutUint32(buf[offDelta:], uint32(b.count-1))
 	be.PutUint64(buf[offFirst:], uint64(b.first))
 	be.PutUint64(buf[offMax:], uint64(b.max))
@@ -126,6 +138,9 @@ func NewBatch(at time.Time, events ...Event) (Batch, error) {
 // old position: what a Rewriter does. It may be empty of records; it is
 // uncompressed.
 func (b Batch) Keep(keep func(Record) bool) (Batch, error) {
+	if b.IsZero() {
+		return b, nil
+	}
 	buf := append([]byte(nil), b.b[:BatchHeader]...)
 	first, count := b.int64(offFirst), 0
 	var rec []byte

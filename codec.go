@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"sync"
 	"sync/atomic"
 )
 
@@ -46,12 +47,14 @@ func (c Codec) String() string {
 	return "unknown"
 }
 
+var builtin = Compression{Compress: gzipped, Decompress: gunzipped}
+
 func (c Codec) get() (*Compression, error) {
 	if z := compressions[c&7].Load(); z != nil {
 		return z, nil
 	}
 	if c == Gzip {
-		return &Compression{Compress: gzipped, Decompress: gunzipped}, nil
+		return &builtin, nil
 	}
 	return nil, &Error{Code: Unsupported, Detail: "compression codec " + c.String() + " is not available", Fix: "send none or gzip, or register the codec"}
 }
@@ -72,9 +75,17 @@ func (c Codec) decompress(src []byte) ([]byte, error) {
 	return z.Decompress(src, MaxDecompressed)
 }
 
+// A writer's tables weigh hundreds of kilobytes: more than most batches.
+var gzipWriters = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
+	return w
+}}
+
 func gzipped(src []byte) ([]byte, error) {
+	w := gzipWriters.Get().(*gzip.Writer) //nolint:errcheck // the pool makes nothing else
+	defer gzipWriters.Put(w)
 	var out bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed) // the level is valid
+	w.Reset(&out)
 	if _, err := w.Write(src); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package parley
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -63,7 +64,7 @@ func (e *Error) Error() string {
 	if e.Fix != "" {
 		s += "; " + e.Fix
 	}
-	if e.Err != nil {
+	if e.Err != nil && !strings.HasSuffix(e.Detail, e.Err.Error()) {
 		s += ": " + e.Err.Error()
 	}
 	return s

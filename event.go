@@ -1,9 +1,7 @@
 package parley
 
 import (
-	"encoding/binary"
-	"mime"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +19,8 @@ type Event struct {
 	DataContentType string    // a media type; empty = unknown
 	DataSchema      string    // a URI
 	// Extensions are further attributes by name, in their canonical string form
-	// (CloudEvents §3.1); PartitionKey is one of them.
+	// (CloudEvents §3.1); PartitionKey is one of them. An empty value is an absent
+	// extension.
 	Extensions map[string]string
 	// Data is the payload, byte for byte. nil differs from empty: there is none.
 	Data []byte
@@ -36,6 +35,8 @@ const (
 	MaxAttributeBytes = 1 << 10 // id, source, type, subject, content type, schema
 	MaxExtensions     = 64
 	MaxExtensionBytes = 8 << 10 // one value
+
+	maxExtensionName = 64
 )
 
 // Key gives the partition key.
@@ -71,28 +72,24 @@ func (e Event) Clone() Event {
 // Check tells whether the event is a valid CloudEvent (§3.1 attributes) within
 // Parley's limits. The error names the attribute and the fix.
 func (e *Event) Check() error {
-	required := [...]struct{ name, value string }{{"id", e.ID}, {"source", e.Source}, {"type", e.Type}}
-	for _, a := range required {
+	for _, a := range [...]struct{ name, value string }{{"id", e.ID}, {"source", e.Source}, {"type", e.Type}} {
 		if a.value == "" {
 			return BadField(a.name, "a CloudEvent needs "+a.name, "set it to a non-empty string")
 		}
-		if err := checkAttribute(a.name, a.value, MaxAttributeBytes); err != nil {
+		if err := checkAttribute(a.name, a.value); err != nil {
 			return err
 		}
 	}
-	optional := [...]struct{ name, value string }{{"subject", e.Subject}, {"dataschema", e.DataSchema}, {"datacontenttype", e.DataContentType}}
-	for _, a := range optional {
-		if err := checkAttribute(a.name, a.value, MaxAttributeBytes); err != nil {
+	for _, a := range [...]struct{ name, value string }{{"subject", e.Subject}, {"dataschema", e.DataSchema}, {"datacontenttype", e.DataContentType}} {
+		if a.value == "" {
+			continue
+		}
+		if err := checkAttribute(a.name, a.value); err != nil {
 			return err
 		}
 	}
-	if e.DataContentType != "" {
-		if _, _, err := mime.ParseMediaType(e.DataContentType); err != nil {
-			return BadField("datacontenttype", "not a media type: "+err.Error(), `send one like "application/json" (RFC 2046)`)
-		}
-	}
-	if y := e.Time.Year(); !e.Time.IsZero() && (y < 1 || y > 9999) {
-		return BadField("time", "the year is out of range", "send a time between the years 1 and 9999 (RFC 3339)")
+	if err := checkTime(e.Time); err != nil {
+		return err
 	}
 	if len(e.Extensions) > MaxExtensions {
 		return BadField("extensions", "more than "+strconv.Itoa(MaxExtensions)+" extension attributes", "put them into the data")
@@ -101,7 +98,7 @@ func (e *Event) Check() error {
 		if err := CheckExtensionName(name); err != nil {
 			return err
 		}
-		if err := checkAttribute(name, value, MaxExtensionBytes); err != nil {
+		if err := checkAttribute(name, value); err != nil {
 			return err
 		}
 	}
@@ -111,15 +108,18 @@ func (e *Event) Check() error {
 // CheckExtensionName keeps CloudEvents §3.1.1: lower-case letters and digits;
 // and refuses the names of the standard attributes.
 func CheckExtensionName(name string) error {
-	ok := name != "" && len(name) <= 64
+	ok := name != "" && len(name) <= maxExtensionName
 	for i := range len(name) {
 		c := name[i]
 		ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9')
 	}
 	if !ok {
-		return BadField(name, "not an attribute name", "use 1 to 64 lower-case letters and digits (CloudEvents §3.1.1)")
+		if len(name) > maxExtensionName {
+			name = name[:maxExtensionName] + "…"
+		}
+		return BadField(strings.ToValidUTF8(name, "?"), "not an attribute name", "use 1 to 64 lower-case letters and digits (CloudEvents §3.1.1)")
 	}
-	if isStandard(name) || name == "data" || name == "database64" {
+	if isStandard(name) || name == "data" {
 		return BadField(name, "the name of a standard attribute cannot be an extension", "choose another name")
 	}
 	return nil
@@ -133,132 +133,103 @@ func isStandard(name string) bool {
 	return false
 }
 
-func checkAttribute(name, value string, limit int) error {
+// checkAttribute keeps the rules of the attribute's type (CloudEvents §3.1.2).
+// The value is not empty.
+func checkAttribute(name, value string) error {
+	limit := MaxAttributeBytes
+	if !isStandard(name) {
+		limit = MaxExtensionBytes
+	}
 	if len(value) > limit {
 		return &Error{Code: TooLarge, Field: name, Detail: "longer than " + strconv.Itoa(limit) + " bytes", Fix: "shorten it, or put it into the data"}
 	}
-	if !utf8.ValidString(value) {
-		return BadField(name, "not valid UTF-8", "send UTF-8 text")
+	if err := checkText(name, value); err != nil {
+		return err
 	}
-	for _, r := range value {
-		if r < 0x20 || r >= 0x7f && r <= 0x9f {
-			return BadField(name, "holds a control character", "remove it (CloudEvents §3.1.2)")
+	switch name {
+	case "source":
+		if !isURIReference(value) {
+			return BadField(name, "not a URI reference", `percent-encode what RFC 3986 does not allow, as in "/my%20service"`)
+		}
+	case "dataschema":
+		if !isURIReference(value) || !hasScheme(value) {
+			return BadField(name, "not a URI", `send an absolute one like "https://example.com/schema.json" (RFC 3986 §4.3)`)
+		}
+	case "datacontenttype":
+		if !isMediaType(value) {
+			return BadField(name, "not a media type", `send one like "application/json" (RFC 2046)`)
 		}
 	}
 	return nil
 }
 
-// extensionNames gives the names sorted, so that an event has one encoding.
-func (e *Event) extensionNames() []string {
-	names := make([]string, 0, len(e.Extensions))
-	for name := range e.Extensions {
-		names = append(names, name)
+// checkText keeps the rules of a string: valid UTF-8, no control characters, no
+// noncharacters of Unicode.
+func checkText(name, value string) error {
+	for i := 0; i < len(value); i++ {
+		c := value[i]
+		if c < 0x20 || c == 0x7f {
+			return BadField(name, "holds a control character", "remove it (CloudEvents §3.1.2)")
+		}
+		if c < utf8.RuneSelf {
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(value[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return BadField(name, "not valid UTF-8", "send UTF-8 text")
+		case r <= 0x9f:
+			return BadField(name, "holds a control character", "remove it (CloudEvents §3.1.2)")
+		case r >= 0xfdd0 && r <= 0xfdef, r&0xfffe == 0xfffe:
+			return BadField(name, "holds a noncharacter of Unicode", "remove it (CloudEvents §3.1.2)")
+		}
+		i += size - 1
 	}
-	sort.Strings(names)
-	return names
+	return nil
 }
 
-// The Kafka protocol binding for CloudEvents, binary mode (§3.2): attributes are
-// headers with the prefix ce_, the data is the value, and the partition key is
-// the record's key (§3.1).
+// checkTime refuses what RFC 3339 cannot write down.
+func checkTime(t time.Time) error {
+	if t.IsZero() {
+		return nil
+	}
+	if y := t.Year(); y < 1 || y > 9999 {
+		return BadField("time", "the year is out of range", "send a time between the years 1 and 9999 (RFC 3339)")
+	}
+	if _, offset := t.Zone(); offset%60 != 0 || offset <= -24*3600 || offset >= 24*3600 {
+		return BadField("time", "the offset from UTC is not in whole minutes, or a day and more", "send the time in UTC (RFC 3339)")
+	}
+	return nil
+}
 
-func appendEventFields(dst []byte, e *Event) []byte {
-	if key := e.Key(); key != "" {
-		dst = appendBytes(dst, key)
-	} else {
-		dst = binary.AppendVarint(dst, -1)
-	}
-	dst = appendNullable(dst, e.Data)
-	count := 4 + boolInt(e.Subject != "") + boolInt(!e.Time.IsZero()) + boolInt(e.DataContentType != "") + boolInt(e.DataSchema != "") + len(e.Extensions)
-	dst = binary.AppendVarint(dst, int64(count))
-	dst = appendHeader(dst, "ce_specversion", "1.0")
-	dst = appendHeader(dst, "ce_id", e.ID)
-	dst = appendHeader(dst, "ce_source", e.Source)
-	dst = appendHeader(dst, "ce_type", e.Type)
-	if e.Subject != "" {
-		dst = appendHeader(dst, "ce_subject", e.Subject)
-	}
-	if !e.Time.IsZero() {
-		dst = appendHeader(dst, "ce_time", e.Time.Format(time.RFC3339Nano))
-	}
-	if e.DataSchema != "" {
-		dst = appendHeader(dst, "ce_dataschema", e.DataSchema)
-	}
-	if e.DataContentType != "" {
-		dst = appendHeader(dst, "content-type", e.DataContentType)
-	}
-	if len(e.Extensions) > 0 {
-		for _, name := range e.extensionNames() {
-			dst = appendBytes(dst, "ce_"+name)
-			dst = appendBytes(dst, e.Extensions[name])
+// parseTime reads RFC 3339 strictly: time.Parse takes one-digit hours and
+// commas too.
+func parseTime(s string) (time.Time, error) {
+	if len(s) >= len("2006-01-02T15:04:05Z") && s[len("2006-01-02T15")] == ':' && !strings.Contains(s, ",") {
+		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && checkTime(t) == nil {
+			return t, nil
 		}
 	}
-	return dst
+	return time.Time{}, BadField("time", "not an RFC 3339 time", "send one like 2026-01-31T12:00:00Z")
 }
 
-func appendHeader(dst []byte, name, value string) []byte {
-	return appendBytes(appendBytes(dst, name), value)
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
+// setAttribute sets any attribute from its string form, after checking it. The
+// empty value is an absent attribute. An attribute that fails is as it was.
+func (e *Event) setAttribute(name, value string) error {
+	if name == "specversion" {
+		return nil
 	}
-	return 0
-}
-
-// Event decodes the record by the Kafka binding: binary mode, structured mode
-// (content-type application/cloudevents+json), and plain records of producers
-// that know nothing of CloudEvents. A plain record becomes an event of type
-// "parley.record" whose id is its position. Data aliases the record. Errors:
-// Damaged for a structured value that is no CloudEvent.
-func (r Record) Event() (Event, error) {
-	contentType, _ := r.Header("content-type")
-	if strings.HasPrefix(string(contentType), "application/cloudevents+json") {
-		e, err := ParseJSON(r.Value)
-		if err != nil {
-			return Event{}, Errorf(Damaged, "record at %d: %w", r.Position, err)
-		}
-		r.complete(&e)
-		return e, nil
-	}
-	e := Event{Data: r.Value}
-	for name, value := range r.Headers() {
-		if attr, ok := strings.CutPrefix(name, "ce_"); ok {
-			e.setAttribute(attr, string(value))
-		} else if name == "content-type" {
-			e.DataContentType = string(value)
+	if !isStandard(name) {
+		if err := CheckExtensionName(name); err != nil {
+			return err
 		}
 	}
-	r.complete(&e)
-	return e, nil
-}
-
-// complete fills what a record knows and its headers may leave out.
-func (r Record) complete(e *Event) {
-	if r.Key != nil && e.Key() == "" && utf8.Valid(r.Key) {
-		e.Set(PartitionKey, string(r.Key))
+	if value != "" && name != "time" {
+		if err := checkAttribute(name, value); err != nil {
+			return err
+		}
 	}
-	if e.Time.IsZero() {
-		e.Time = r.Time()
-	}
-	if e.ID == "" {
-		e.ID = strconv.FormatInt(int64(r.Position), 10)
-	}
-	if e.Source == "" {
-		e.Source = "/"
-	}
-	if e.Type == "" {
-		e.Type = "parley.record"
-	}
-}
-
-// setAttribute sets any attribute from its string form. A value that is not of
-// its attribute's kind, and a name that is none, are left out: what was stored
-// stays stored.
-func (e *Event) setAttribute(name, value string) {
 	switch name {
-	case "specversion":
 	case "id":
 		e.ID = value
 	case "source":
@@ -272,12 +243,36 @@ func (e *Event) setAttribute(name, value string) {
 	case "datacontenttype":
 		e.DataContentType = value
 	case "time":
-		if t, err := time.Parse(time.RFC3339Nano, value); err == nil {
-			e.Time = t
-		}
+		return e.setTime(value)
 	default:
-		if CheckExtensionName(name) == nil {
-			e.Set(name, value)
+		if len(e.Extensions) >= MaxExtensions && e.Extensions[name] == "" {
+			return BadField("extensions", "more than "+strconv.Itoa(MaxExtensions)+" extension attributes", "put them into the data")
+		}
+		e.Set(name, value)
+	}
+	return nil
+}
+
+func (e *Event) setTime(value string) error {
+	if value == "" {
+		e.Time = time.Time{}
+		return nil
+	}
+	t, err := parseTime(value)
+	if err == nil {
+		e.Time = t
+	}
+	return err
+}
+
+// extensionNames appends the names sorted, so that an event has one encoding;
+// an extension with an empty value is an absent one.
+func (e *Event) extensionNames(names []string) []string {
+	for name, value := range e.Extensions {
+		if value != "" {
+			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
+	return names
 }

@@ -1,7 +1,6 @@
 package parley
 
 import (
-	"mime"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -33,14 +32,12 @@ const (
 // ModeOf tells the mode of a message from its headers (§3). Unsupported is
 // returned for event formats other than JSON.
 func ModeOf(header map[string][]string) (Mode, error) {
-	contentType := headerValue(header, "Content-Type")
-	media, _, err := mime.ParseMediaType(contentType)
-	switch {
-	case err == nil && media == StructuredType:
+	switch media := mediaTypeOf(headerValue(header, "Content-Type")); {
+	case media == StructuredType:
 		return Structured, nil
-	case err == nil && media == BatchedType:
+	case media == BatchedType:
 		return Batched, nil
-	case err == nil && strings.HasPrefix(media, "application/cloudevents"):
+	case strings.HasPrefix(media, "application/cloudevents"):
 		return Plain, &Error{Code: Unsupported, Field: "Content-Type", Detail: "event format " + media + " is not spoken here", Fix: "send " + StructuredType + " or " + BatchedType}
 	case headerValue(header, "Ce-Specversion") != "":
 		return Binary, nil
@@ -95,26 +92,11 @@ func parseBinary(header map[string][]string, body []byte) (Event, error) {
 		if attr == "datacontenttype" {
 			return Event{}, BadField("ce-datacontenttype", "is not allowed in binary mode", "use Content-Type (HTTP binding §3.1.1)")
 		}
-		if err := e.setChecked(attr, value); err != nil {
+		if err := e.setAttribute(attr, value); err != nil {
 			return Event{}, err
 		}
 	}
 	return e, e.Check()
-}
-
-func (e *Event) setChecked(attr, value string) error {
-	if attr == "time" {
-		if _, err := time.Parse(time.RFC3339Nano, value); err != nil {
-			return BadField("ce-time", "not an RFC 3339 time", "send one like 2026-01-31T12:00:00Z")
-		}
-	}
-	if !isStandard(attr) {
-		if err := CheckExtensionName(attr); err != nil {
-			return err
-		}
-	}
-	e.setAttribute(attr, value)
-	return nil
 }
 
 // WriteHTTP sets the headers of an event in binary mode; the body is its Data.
@@ -134,7 +116,9 @@ func (e *Event) WriteHTTP(header map[string][]string) {
 		set("Ce-Time", e.Time.Format(time.RFC3339Nano))
 	}
 	for name, value := range e.Extensions {
-		set("Ce-"+strings.ToUpper(name[:1])+name[1:], value)
+		if name != "" {
+			set("Ce-"+strings.ToUpper(name[:1])+name[1:], value)
+		}
 	}
 	if e.DataContentType != "" {
 		header["Content-Type"] = []string{e.DataContentType}

@@ -81,7 +81,11 @@ func cutRecord(b []byte) (Record, []byte, error) {
 		return Record{}, b, errRecord
 	}
 	r.headers, r.count = body, int(count)
-	for range 2 * count {
+	for range count {
+		var name []byte
+		if name, body, err = cutBytes(body); err != nil || name == nil { // a name is never null
+			return Record{}, b, errRecord
+		}
 		if _, body, err = cutBytes(body); err != nil {
 			return Record{}, b, err
 		}
@@ -89,7 +93,6 @@ func cutRecord(b []byte) (Record, []byte, error) {
 	if len(body) != 0 {
 		return Record{}, b, errRecord
 	}
-	r.headers = r.headers[:len(r.headers):len(r.headers)]
 	return r, rest, nil
 }
 
