@@ -103,6 +103,7 @@ func TestClientResumes(t *testing.T) {
 	data, s, err := run(t, ClientOptions{LastEventID: "0"},
 		stream("id: 1\ndata: a\n\ndata: b\n\nid: 9\ndata: lost"),
 		stream("id: 2\n\ndata: c\n\n"),
+		stream(""),
 		stream("data: d\n\nid:\ndata: e\n\n"),
 		stop)
 	if data != "a b c d e" || err != nil {
@@ -112,10 +113,10 @@ func TestClientResumes(t *testing.T) {
 	for _, a := range s.attempts {
 		ids = append(ids, a.id)
 	}
-	if got := strings.Join(ids, ","); got != "0,1,2," {
-		t.Errorf("resumed from %s, want 0,1,2 and nothing: an incomplete event is not remembered, an id alone is, an empty one forgets", got)
+	if got := strings.Join(ids, ","); got != "0,1,2,2," {
+		t.Errorf("resumed from %s, want 0,1,2,2 and nothing: an incomplete event is not remembered, an id alone is, an empty one forgets", got)
 	}
-	if _, sent := s.attempts[3].header["Last-Event-Id"]; sent {
+	if _, sent := s.attempts[4].header["Last-Event-Id"]; sent {
 		t.Error("an empty Last-Event-ID was sent")
 	}
 }
@@ -233,13 +234,13 @@ func TestClientObeysRetry(t *testing.T) {
 // A server that accepts, sends and dies is met with growing waits; one connection
 // that lasted ends them.
 func TestClientBackOffEndsOnlyAfterAHealthyPeriod(t *testing.T) {
-	short := stream("data: a\n\n")
+	short := hold("data: a\n\n", time.Second)
 	_, s, err := run(t, ClientOptions{Retry: time.Second, MaxBackoff: 8 * time.Second},
 		short, short, short, short, short, hold("data: b\n\n", 9*time.Second), short, stop)
 	if err != nil || len(s.attempts) != 8 {
 		t.Fatalf("%v after %d connections", err, len(s.attempts))
 	}
-	for i, seconds := range []time.Duration{1, 2, 4, 8, 8, 9 + 1, 2} {
+	for i, seconds := range []time.Duration{1 + 1, 1 + 2, 1 + 4, 1 + 8, 1 + 8, 9 + 1, 1 + 2} {
 		gap, floor := s.attempts[i+1].at-s.attempts[i].at, seconds*time.Second
 		if gap < floor || gap > floor+floor/2 {
 			t.Errorf("gap %d: %v, want %v and up to half more", i+1, gap, floor)

@@ -57,19 +57,16 @@ type Writer struct {
 // client knows at once that it is connected. It works under any middleware whose
 // ResponseWriter has Unwrap (see http.ResponseController), over HTTP/1 and HTTP/2.
 //
-// It lifts the server's ReadTimeout and WriteTimeout from this connection, as both
-// would cut a stream that is well; every write has its own deadline instead. When w
-// cannot flush it returns an Unsupported error, having sent nothing. A HEAD request
-// is answered and gives ErrHead.
+// It lifts the server's WriteTimeout from this response, as it would cut a stream
+// that is well; every write has its own deadline instead. When w cannot flush it
+// returns an Unsupported error, having sent nothing. A HEAD request is answered and
+// gives ErrHead.
 func NewWriter(w http.ResponseWriter, r *http.Request, o WriterOptions) (*Writer, error) {
 	if !canFlush(w) {
 		return nil, parley.Errorf(parley.Unsupported,
 			"sse: %T can neither flush nor be unwrapped; give the middleware's writer an Unwrap method", w)
 	}
 	out := &Writer{w: w, rc: http.NewResponseController(w), o: o.withDefaults(), stop: r.Context().Done()}
-	if err := out.liftTimeouts(); err != nil {
-		return nil, err
-	}
 	SetHeader(w.Header(), r.Proto)
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
@@ -83,18 +80,6 @@ func NewWriter(w http.ResponseWriter, r *http.Request, o WriterOptions) (*Writer
 		return nil, err
 	}
 	return out, nil
-}
-
-// liftTimeouts takes away the deadlines that the server has set. The one for
-// reading matters too: when it passes, net/http takes the client for gone and
-// cancels the request. A writer that knows no deadlines is left as it is.
-func (w *Writer) liftTimeouts() error {
-	for _, set := range []func(time.Time) error{w.rc.SetReadDeadline, w.rc.SetWriteDeadline} {
-		if err := set(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return err
-		}
-	}
-	return nil
 }
 
 // Send sends one event. An event that the format cannot carry is an Invalid error
@@ -137,10 +122,12 @@ func (w *Writer) SendBlocks(blocks []byte) error {
 }
 
 func (w *Writer) write(blocks []byte) error {
+	var by time.Time
 	if w.o.WriteTimeout > 0 {
-		if err := w.deadline(time.Now().Add(w.o.WriteTimeout)); err != nil {
-			return err
-		}
+		by = time.Now().Add(w.o.WriteTimeout)
+	}
+	if err := w.deadline(by); err != nil {
+		return err
 	}
 	if _, err := w.w.Write(blocks); err != nil {
 		return err
@@ -148,14 +135,13 @@ func (w *Writer) write(blocks []byte) error {
 	if err := w.rc.Flush(); err != nil {
 		return err
 	}
-	if w.o.WriteTimeout > 0 {
-		// A deadline left standing would pass while the stream is idle, and end
-		// an HTTP/2 stream then and there.
-		return w.deadline(time.Time{})
-	}
-	return nil
+	// A deadline left standing would pass while the stream is idle, and end an
+	// HTTP/2 stream then and there.
+	return w.deadline(time.Time{})
 }
 
+// deadline sets the time by which a write must be done; a ResponseWriter that
+// knows no deadlines is left as it is.
 func (w *Writer) deadline(t time.Time) error {
 	if err := w.rc.SetWriteDeadline(t); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err

@@ -132,34 +132,38 @@ func TestRetryIsJittered(t *testing.T) {
 	}
 }
 
-// A server with timeouts must not end a stream that is well, neither by its write
-// deadline nor by taking a passed read deadline for a client that has gone.
+// A server with timeouts must not end a stream that is well, whether the writer
+// has deadlines of its own or none.
 func TestWriterOutlivesServerTimeouts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			out, err := NewWriter(w, r, WriterOptions{})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			timer := time.NewTimer(time.Minute)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-r.Context().Done():
-				t.Error("the server ended an idle stream")
-			}
-			if err := out.Send(Message{Data: []byte("late")}); err != nil {
-				t.Error(err)
-			}
-		}), func(s *http.Server) { s.ReadTimeout, s.WriteTimeout = 5*time.Second, 5*time.Second })
-		defer n.close()
-		resp, events := n.get(t, "http://mem/")
-		defer resp.Body.Close()
-		if m, err := events.Next(); string(m.Data) != "late" || err != nil {
-			t.Errorf("got %q, %v", m.Data, err)
+	for _, own := range []time.Duration{0, -1} {
+		synctest.Test(t, func(t *testing.T) { outlive(t, WriterOptions{WriteTimeout: own}) })
+	}
+}
+
+func outlive(t *testing.T, o WriterOptions) {
+	n := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out, err := NewWriter(w, r, o)
+		if err != nil {
+			t.Error(err)
+			return
 		}
-	})
+		timer := time.NewTimer(time.Minute)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+			t.Error("the server ended an idle stream")
+		}
+		if err := out.Send(Message{Data: []byte("late")}); err != nil {
+			t.Error(err)
+		}
+	}), func(s *http.Server) { s.ReadTimeout, s.WriteTimeout = 5*time.Second, 5*time.Second })
+	defer n.close()
+	resp, events := n.get(t, "http://mem/")
+	defer resp.Body.Close()
+	if m, err := events.Next(); string(m.Data) != "late" || err != nil {
+		t.Errorf("got %q, %v", m.Data, err)
+	}
 }
 
 func TestSlowReaderLosesItsStream(t *testing.T) {
@@ -335,6 +339,38 @@ func TestBadMessageLeavesTheStreamWell(t *testing.T) {
 	}
 	if got := rec.Body.String(); got != Heartbeat+"data: b\n\nid: 2\n\n" {
 		t.Errorf("sent %q", got)
+	}
+}
+
+// failing fails one write, as a middleware might, and then works again.
+type failing struct {
+	*httptest.ResponseRecorder
+	fail bool
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.fail {
+		f.fail = false
+		f.ResponseRecorder.Write(p[:1])
+		return 1, io.ErrShortWrite
+	}
+	return f.ResponseRecorder.Write(p)
+}
+
+func TestNothingFollowsABrokenWrite(t *testing.T) {
+	w := &failing{ResponseRecorder: httptest.NewRecorder()}
+	out, err := NewWriter(w, httptest.NewRequest("GET", "/", nil), WriterOptions{Retry: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.fail = true
+	for range 2 {
+		if err := out.Send(Message{Data: []byte("a")}); err != io.ErrShortWrite {
+			t.Errorf("got %v", err)
+		}
+	}
+	if got := w.Body.String(); got != Heartbeat+"d" {
+		t.Errorf("sent %q: the second event followed half of the first", got)
 	}
 }
 
