@@ -1,0 +1,140 @@
+package topic
+
+import (
+	"context"
+
+	"github.com/parleyhq/parley"
+)
+
+// Create makes a topic. Creating one that is there with the same settings is
+// fine and gives that one. Errors: Invalid, Forbidden, Exists (naming the member
+// that differs), Overloaded, and those of the log; after Unknown, call it again.
+func (r *Registry) Create(ctx context.Context, name string, s Settings) (Topic, error) {
+	if err := CheckName(name); err != nil {
+		return Topic{}, err
+	}
+	if IsEphemeral(name) {
+		return r.createEphemeral(name, s)
+	}
+	s, err := s.Defaults(r.opts.Defaults)
+	if err != nil {
+		return Topic{}, err
+	}
+	return r.write(ctx, name, func(m *machine) (*parley.Event, error) { return m.create(name, s, r.opts.MaxTopics) })
+}
+
+// Declare makes one of the server's own streams readable as a topic, with a
+// number for cursors. Only its owner writes and trims it. Errors: Invalid, and
+// those of the log.
+func (r *Registry) Declare(ctx context.Context, name string) (Topic, error) {
+	if err := checkInternal(name); err != nil {
+		return Topic{}, err
+	}
+	if t := r.get(name); t != nil {
+		return *t, nil
+	}
+	return r.write(ctx, name, func(m *machine) (*parley.Event, error) { return m.create(name, ownSettings(), r.opts.MaxTopics) })
+}
+
+// Update gives a topic other settings: complete ones, zero fields mean the
+// default (to change a few, start from Topic.Settings). Errors: Invalid,
+// Forbidden, NotFound, Unprocessable for what cannot change, and those of the
+// log.
+func (r *Registry) Update(ctx context.Context, name string, s Settings) (Topic, error) {
+	if err := CheckName(name); err != nil {
+		return Topic{}, err
+	}
+	if IsEphemeral(name) {
+		return r.updateEphemeral(name, s)
+	}
+	s, err := s.Defaults(r.opts.Defaults)
+	if err != nil {
+		return Topic{}, err
+	}
+	return r.write(ctx, name, func(m *machine) (*parley.Event, error) { return m.update(name, s) })
+}
+
+// Delete removes a topic and all it holds. It is gone for everybody once its
+// event is durable; the streams follow, and what an interruption leaves of them
+// is removed by the next Load. Errors: Invalid, Forbidden, NotFound, and those
+// of the log.
+func (r *Registry) Delete(ctx context.Context, name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	if IsEphemeral(name) {
+		return r.deleteEphemeral(ctx, name)
+	}
+	var gone *Topic
+	_, err := r.write(ctx, name, func(m *machine) (*parley.Event, error) {
+		gone = m.topics[name]
+		return m.remove(name)
+	})
+	if err != nil {
+		return err
+	}
+	for _, p := range gone.Partitions {
+		r.holds.forget(p.Stream)
+		if err := r.removeStream(ctx, p.Stream); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxConflicts bounds how often a write starts over because another node was
+// first; each time somebody got through.
+const maxConflicts = 1000
+
+// write decides on the state as it is, appends the event by compare-and-append,
+// folds it, and gives the topic as it is then. Within a process one write goes
+// at a time, since of two at once one is bound to fail.
+func (r *Registry) write(ctx context.Context, name string, decide func(*machine) (*parley.Event, error)) (Topic, error) {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return Topic{}, ctx.Err()
+	}
+	for range maxConflicts {
+		if err := r.catchUp(ctx); err != nil {
+			return Topic{}, err
+		}
+		r.mu.RLock()
+		event, err := decide(r.machine)
+		expect := r.fold.newest
+		r.mu.RUnlock()
+		if err != nil {
+			return Topic{}, err
+		}
+		if event == nil {
+			return r.Get(name)
+		}
+		err = r.appendTopics(ctx, expect, event)
+		if parley.CodeOf(err) == parley.Conflict {
+			continue
+		}
+		if err != nil {
+			return Topic{}, err
+		}
+		if err := r.catchUp(ctx); err != nil {
+			return Topic{}, err
+		}
+		if event.Type == TypeDeleted {
+			return Topic{}, nil
+		}
+		return r.Get(name)
+	}
+	return Topic{}, parley.Errorf(parley.Conflict, "other nodes changed topics %d times in between", maxConflicts)
+}
+
+func (r *Registry) appendTopics(ctx context.Context, expect parley.Position, e *parley.Event) error {
+	now := r.opts.Now()
+	e.ID, e.Time = NewID(now), now.UTC()
+	batch, err := parley.NewBatch(now, *e)
+	if err != nil {
+		return err
+	}
+	_, err = r.log.Append(ctx, parley.Write{Stream: parley.Stream{Name: TopicsStream}, Expect: expect, Batch: batch})
+	return err
+}
