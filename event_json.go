@@ -13,6 +13,16 @@ import (
 // AppendJSON appends the event in structured JSON. JSON data is embedded byte
 // for byte; text becomes a string; all else becomes data_base64.
 func (e *Event) AppendJSON(dst []byte) []byte {
+	return append(e.appendData(e.appendAttributes(dst)), '}')
+}
+
+// AppendJSONBase64 is AppendJSON with the data always in data_base64, for a
+// carrier that cannot hold every JSON text, such as one that ends lines at CR.
+func (e *Event) AppendJSONBase64(dst []byte) []byte {
+	return append(e.appendBase64(e.appendAttributes(dst)), '}')
+}
+
+func (e *Event) appendAttributes(dst []byte) []byte {
 	dst = append(dst, `{"specversion":"1.0","id":`...)
 	dst = AppendJSONString(dst, e.ID)
 	dst = appendMember(dst, "source", e.Source)
@@ -36,7 +46,7 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 			dst = appendMember(dst, name, e.Extensions[name])
 		}
 	}
-	return append(e.appendData(dst), '}')
+	return dst
 }
 
 func (e *Event) appendData(dst []byte) []byte {
@@ -51,6 +61,13 @@ func (e *Event) appendData(dst []byte) []byte {
 	case IsText(e.DataContentType) && utf8.Valid(e.Data):
 		dst = append(dst, `,"data":`...)
 		return AppendJSONString(dst, string(e.Data))
+	}
+	return e.appendBase64(dst)
+}
+
+func (e *Event) appendBase64(dst []byte) []byte {
+	if e.Data == nil {
+		return dst
 	}
 	dst = append(dst, `,"data_base64":"`...)
 	dst = base64.StdEncoding.AppendEncode(dst, e.Data)
