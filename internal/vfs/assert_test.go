@@ -3,26 +3,32 @@ package vfs_test
 import (
 	"errors"
 	"io/fs"
-	"testing"
 
 	"github.com/parleyhq/parley/internal/vfs"
 )
 
-func must(t testing.TB, err error) {
+// tb is what the assertions need of *testing.T and *rapid.T.
+type tb interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func must(t tb, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func wantErr(t testing.TB, what string, err, want error) {
+func wantErr(t tb, what string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Fatalf("%s: error %v, want %v", what, err, want)
 	}
 }
 
-func open(t testing.TB, fsys vfs.FS, name string, mode vfs.Mode) vfs.File {
+func open(t tb, fsys vfs.FS, name string, mode vfs.Mode) vfs.File {
 	t.Helper()
 	f, err := fsys.Open(name, mode)
 	must(t, err)
@@ -30,7 +36,7 @@ func open(t testing.TB, fsys vfs.FS, name string, mode vfs.Mode) vfs.File {
 }
 
 // put writes a file and syncs its bytes, not its name.
-func put(t testing.TB, fsys vfs.FS, name, content string) {
+func put(t tb, fsys vfs.FS, name, content string) {
 	t.Helper()
 	f := open(t, fsys, name, vfs.Create)
 	must(t, f.Truncate(0))
@@ -41,7 +47,7 @@ func put(t testing.TB, fsys vfs.FS, name, content string) {
 }
 
 // get returns the content of a file, and whether it is there.
-func get(t testing.TB, fsys vfs.FS, name string) (string, bool) {
+func get(t tb, fsys vfs.FS, name string) (string, bool) {
 	t.Helper()
 	b, err := vfs.ReadFile(fsys, name, 1<<30)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -51,14 +57,14 @@ func get(t testing.TB, fsys vfs.FS, name string) (string, bool) {
 	return string(b), true
 }
 
-func wantFile(t testing.TB, fsys vfs.FS, name, want string) {
+func wantFile(t tb, fsys vfs.FS, name, want string) {
 	t.Helper()
 	if got, ok := get(t, fsys, name); !ok || got != want {
 		t.Fatalf("%s holds %q (there: %v), want %q", name, got, ok, want)
 	}
 }
 
-func wantSize(t testing.TB, f vfs.File, want int64) {
+func wantSize(t tb, f vfs.File, want int64) {
 	t.Helper()
 	size, err := f.Size()
 	must(t, err)

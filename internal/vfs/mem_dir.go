@@ -36,7 +36,6 @@ func newDir(entries map[string]*node) *memDir {
 type dirOp struct {
 	gone, name string
 	n          *node
-	touched    []*node // the nodes whose name changed: n, and what was replaced
 }
 
 func (op dirOp) apply(entries map[string]*node) {
@@ -48,10 +47,6 @@ func (op dirOp) apply(entries map[string]*node) {
 
 // change makes op visible and remembers that it is not on the disk.
 func (d *memDir) change(op dirOp) {
-	if old := d.now[op.name]; old != nil {
-		op.touched = append(op.touched, old)
-	}
-	op.touched = append(op.touched, op.n)
 	op.apply(d.now)
 	d.ops = append(d.ops, op)
 }
@@ -69,21 +64,16 @@ func (d *memDir) sync() {
 // Journals commit in order, but POSIX promises no order between the entries of a
 // directory, and file systems differ; so changes are lost independently of each
 // other. What every file system keeps is kept here: one change happens wholly or not
-// at all, and changes of the same name or the same file keep their order, so that no
-// file is under two names and none is lost because its old name was taken again.
+// at all, and changes that share a name keep their order (two renames of one file do,
+// by the name in between), so that no file is under two names and none is lost
+// because its old name was taken again.
 func (c crash) entries(d *memDir) map[string]*node {
 	survivors := make([]bool, len(d.ops))
-	names, nodes := map[string]bool{}, map[*node]bool{}
+	names := map[string]bool{} // what the later survivors build on
 	for i, op := range slices.Backward(d.ops) {
-		needed := (op.gone != "" && names[op.gone]) || (op.name != "" && names[op.name]) ||
-			slices.ContainsFunc(op.touched, func(n *node) bool { return nodes[n] })
-		survivors[i] = needed || c.survives()
-		if !survivors[i] {
-			continue
-		}
-		names[op.gone], names[op.name] = true, true
-		for _, n := range op.touched {
-			nodes[n] = true
+		needed := (op.gone != "" && names[op.gone]) || (op.name != "" && names[op.name])
+		if survivors[i] = needed || c.survives(); survivors[i] {
+			names[op.gone], names[op.name] = true, true
 		}
 	}
 	entries := maps.Clone(d.disk)

@@ -199,12 +199,15 @@ type osFile struct{ *os.File }
 // Sync is described by File; how deep it goes depends on the platform.
 func (f *osFile) Sync() error { return dataSync(f.File) }
 
-func (f *osFile) Preallocate(size int64) error {
+func (f *osFile) Preallocate(size int64) error { return f.extend(size, allocate) }
+
+// extend grows the file to size by reserve, or sparsely where that is unsupported.
+func (f *osFile) extend(size int64, reserve func(*os.File, int64) error) error {
 	have, err := f.Size()
 	if err != nil || size <= have {
 		return err
 	}
-	err = allocate(f.File, size)
+	err = reserve(f.File, size)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return f.Truncate(size)
 	}
