@@ -3,8 +3,8 @@ package websocket
 import "sync"
 
 const (
-	bufferSize = 4 << 10  // what a pooled buffer begins with
-	keepBuffer = 64 << 10 // a larger one is left to the garbage collector
+	bufferSize = 4 << 10   // what a pooled buffer begins with
+	keepBuffer = 128 << 10 // a larger one is left to the garbage collector
 )
 
 // buffers holds the memory of messages in flight: read, inflated or encoded.

@@ -130,6 +130,9 @@ func (c *Conn) Run(ctx context.Context, handle func(Opcode, []byte) error) error
 			return nil
 		}
 		return end
+	case c.closing.Load() && errors.Is(err, errClosed):
+		// handle wanted to write, but the closing had begun: no fault of its.
+		return c.Close(CloseNormal, "")
 	case ctx.Err() != nil:
 		return c.Close(CloseGoingAway, "server is going away")
 	case errors.As(err, &end):

@@ -82,12 +82,14 @@ func (r *receiver) header(p []byte) (n int, complete bool, err error) {
 	n = copy(r.head[r.nhead:], p)
 	had := int(r.nhead)
 	h, size, err := ParseHeader(r.head[:had+n])
-	if err != nil {
-		return n, false, err
-	}
 	if size == 0 {
 		r.nhead += uint8(n)
-		return n, false, r.early()
+		// What the first two bytes say comes first, so that the verdict does
+		// not depend on how many bytes arrived together.
+		if early := r.early(); early != nil {
+			err = early
+		}
+		return n, false, err
 	}
 	r.nhead = 0
 	if err := r.admit(h); err != nil {
