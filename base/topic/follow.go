@@ -59,6 +59,11 @@ func (r *Registry) foldRun(run parley.Run) error {
 			if done.topic != nil {
 				r.watchers.push(done)
 			}
+			if done.removed {
+				for _, p := range done.topic.Partitions {
+					r.holds.forget(p.Stream)
+				}
+			}
 		}
 		r.fold = fold{next: batch.Next(), newest: batch.Base()}
 	}

@@ -120,7 +120,7 @@ func (m *machine) apply(e *parley.Event) (change, error) {
 	}
 	if e.Type != TypeDeleted {
 		if err := json.Unmarshal(e.Data, &data); err != nil {
-			return change{}, parley.Errorf(parley.Damaged, "%s of %s: %w", e.Type, name, err)
+			return change{}, &parley.Error{Code: parley.Damaged, Detail: e.Type + " of " + name, Err: err}
 		}
 	}
 	switch {
@@ -208,7 +208,7 @@ func storedSettings(s Settings, data moved, name string) (Settings, error) {
 		s, err = s.Defaults(Settings{})
 	}
 	if err != nil {
-		return s, parley.Errorf(parley.Damaged, "settings of topic %s: %w", name, err)
+		return s, &parley.Error{Code: parley.Damaged, Detail: "settings of topic " + name, Err: err}
 	}
 	return s, nil
 }

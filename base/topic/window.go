@@ -3,6 +3,7 @@ package topic
 import (
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -118,7 +119,7 @@ func parseCommit(rec parley.Record) (*commit, error) {
 		err = decodeHex(c.digest[:], data.Digest)
 	}
 	if err != nil {
-		return nil, parley.Errorf(parley.Damaged, "event at %d of %s: %w", rec.Position, PublishStream, err)
+		return nil, &parley.Error{Code: parley.Damaged, Detail: "event at " + strconv.FormatInt(int64(rec.Position), 10) + " of " + PublishStream, Err: err}
 	}
 	c.parts = data.Parts
 	return c, nil

@@ -74,7 +74,6 @@ func (r *Registry) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	for _, p := range gone.Partitions {
-		r.holds.forget(p.Stream)
 		if err := r.removeStream(ctx, p.Stream); err != nil {
 			return err
 		}
