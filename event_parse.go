@@ -20,6 +20,19 @@ func ParseJSON(b []byte) (Event, error) {
 	return parseObject(b)
 }
 
+// ParsePartialJSON is ParseJSON for an event that its receiver completes:
+// specversion, id, source and type may be absent, and the event is not checked.
+func ParsePartialJSON(b []byte) (Event, error) {
+	if err := checkJSON(b, '{', "one CloudEvent as a JSON object"); err != nil {
+		return Event{}, err
+	}
+	d, err := parseDraft(b)
+	if err == nil && d.version != "" {
+		err = d.checkVersion()
+	}
+	return d.Event, err
+}
+
 // ParseJSONBatch reads a JSON array of events (JSON format §4). The error of a
 // bad event names its index.
 func ParseJSONBatch(b []byte) ([]Event, error) {
@@ -83,24 +96,38 @@ type draft struct {
 }
 
 func parseObject(b []byte) (Event, error) {
-	var d draft
+	d, err := parseDraft(b)
+	if err == nil {
+		err = d.checkVersion()
+	}
+	if err == nil {
+		err = d.Check()
+	}
+	if err != nil {
+		return Event{}, err
+	}
+	return d.Event, nil
+}
+
+func parseDraft(b []byte) (d draft, err error) {
 	in := enter(b)
 	for n := 0; in.more(); n++ {
 		if n == MaxExtensions+10 {
-			return Event{}, BadField("body", "too many attributes", "put them into `data`")
+			return draft{}, BadField("body", "too many attributes", "put them into `data`")
 		}
 		name := text(in.value())
 		if err := d.member(name, in.value()); err != nil {
-			return Event{}, err
+			return draft{}, err
 		}
 	}
-	if d.version != "1.0" {
-		return Event{}, BadField("specversion", "is "+strconv.Quote(d.version), `send "1.0"`)
+	return d, d.setData()
+}
+
+func (d *draft) checkVersion() error {
+	if d.version == "1.0" {
+		return nil
 	}
-	if err := d.setData(); err != nil {
-		return Event{}, err
-	}
-	return d.Event, d.Check()
+	return BadField("specversion", "is "+strconv.Quote(d.version), `send "1.0"`)
 }
 
 func (d *draft) member(name string, raw []byte) error {
