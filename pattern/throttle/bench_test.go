@@ -1,0 +1,71 @@
+package throttle
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+)
+
+func benchLimits() map[string]Limit {
+	return map[string]Limit{
+		"gcra":            NewGCRA(1e6, time.Second, 1e6),
+		"token-bucket":    NewTokenBucket(1e6, 1e6),
+		"fixed-window":    NewFixedWindow(1e6, time.Second),
+		"sliding-counter": NewSlidingCounter(1e6, time.Second),
+		"sliding-log":     NewSlidingLog(1000, time.Second),
+	}
+}
+
+// BenchmarkHot is one key from all processors.
+func BenchmarkHot(b *testing.B) {
+	for name, limit := range benchLimits() {
+		b.Run(name, func(b *testing.B) {
+			l, err := New(limit, Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					l.Allow("203.0.113.77")
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkMillion is a million keys at random from two goroutines, and the
+// memory of one key.
+func BenchmarkMillion(b *testing.B) {
+	const n = 1_000_000
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = "client-" + strconv.Itoa(i)
+	}
+	for name, limit := range benchLimits() {
+		if limit.Algorithm == SlidingLog {
+			limit.Quota = 4
+		}
+		limit.Quota, limit.Burst, limit.Window = min(limit.Quota, 1000), 0, 24*time.Hour // so that no key becomes idle
+		b.Run(name, func(b *testing.B) {
+			l, err := New(limit, Options{MaxKeys: 1 << 21})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, k := range keys {
+				l.Allow(k)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.SetParallelism(1)
+			b.RunParallel(func(pb *testing.PB) {
+				r := rand.New(rand.NewPCG(rand.Uint64(), 1))
+				for pb.Next() {
+					l.Allow(keys[r.IntN(n)])
+				}
+			})
+			b.ReportMetric(float64(l.Stats().Bytes)/n, "B/key")
+		})
+	}
+}

@@ -1,0 +1,158 @@
+package throttle
+
+import (
+	"sync"
+	"time"
+)
+
+// shard is a part of a limiter's keys under one lock, which is never held over
+// anything that can wait.
+type shard struct {
+	mu    sync.Mutex
+	rule  *Rule
+	cells table
+	// fresh is the state of any key never seen. It stays zero.
+	fresh []uint64
+	// spare is the state that keys without a cell share once the table is full.
+	spare []uint64
+	lines lines
+	timer *time.Timer
+	order uint64 // rank in which locks are taken together
+
+	granted, refused, shared uint64 // see Stats
+
+	_ [64]byte // neighbours do not share a cache line
+}
+
+func newShard(rule *Rule, keys int, order uint64) *shard {
+	s := &shard{order: order}
+	s.cells.most = keys
+	s.use(rule)
+	return s
+}
+
+// use sets the rule of an empty shard.
+func (s *shard) use(rule *Rule) {
+	s.rule = rule
+	s.cells = table{words: rule.Words(), most: s.cells.most}
+	s.fresh = make([]uint64, rule.Words())
+	s.spare = make([]uint64, rule.Words())
+}
+
+// state is what is known of a key, without making room for it.
+func (s *shard) state(h hash) []uint64 {
+	if cell := s.cells.find(h); cell != nil {
+		return cell
+	}
+	return s.fresh
+}
+
+// writable is the state of a key to be written: its cell, a new one, or the
+// spare one that it then shares.
+//
+// A new cell begins as the spare one stands, so that a key which was served
+// from it does not begin anew. Units that are inside cannot be copied, so a
+// held rule keeps to the spare state until that is empty.
+func (s *shard) writable(h hash, now time.Duration) (cell []uint64, shared bool) {
+	if cell = s.cells.find(h); cell != nil {
+		return cell, false
+	}
+	clean := s.rule.Idle(s.spare, now)
+	if s.rule.held && !clean {
+		return s.spare, true
+	}
+	if cell = s.cells.claim(h, now, s.rule.alg); cell == nil {
+		return s.spare, true
+	}
+	if !clean {
+		copy(cell, s.spare)
+	}
+	return cell, false
+}
+
+// judge answers for a key without spending.
+func (s *shard) judge(h hash, now time.Duration, n int64) Decision {
+	var ahead int64
+	if n > 0 && s.lines.waiting > 0 {
+		ahead = s.lines.ahead(h)
+	}
+	return s.rule.judge(s.state(h), now, ahead, n)
+}
+
+// take answers for a key and spends, unless others are in line before it.
+func (s *shard) take(h hash, now time.Duration, n int64) (d Decision) {
+	if s.lines.waiting > 0 && s.lines.ahead(h) > 0 {
+		d = s.judge(h, now, n)
+	} else {
+		d = s.spend(h, now, n)
+	}
+	if d.OK {
+		s.granted++
+	} else {
+		s.refused++
+	}
+	return d
+}
+
+// spend takes units whatever the line: for its head. A cost that no state lets
+// pass makes no cell.
+func (s *shard) spend(h hash, now time.Duration, n int64) Decision {
+	if s.rule.alg == nil || n <= 0 || n > s.rule.most || s.rule.limit.Quota == 0 {
+		return s.rule.judge(s.state(h), now, 0, n)
+	}
+	cell, shared := s.writable(h, now)
+	d := s.rule.judge(cell, now, 0, n)
+	if d.OK {
+		s.rule.alg.add(cell, now, n)
+		d.Reset = s.rule.until(cell, now, d)
+		if shared {
+			d.shared = true
+			s.shared++
+		}
+	}
+	return d
+}
+
+// giveBack returns what d took. The cell of a key that is gone had nothing
+// left to give.
+func (s *shard) giveBack(h hash, now time.Duration, d Decision, overloaded bool) {
+	if s.rule.alg == nil || !d.OK || d.Cost <= 0 {
+		return
+	}
+	cell := s.spare
+	if !d.shared {
+		if cell = s.cells.find(h); cell == nil {
+			return
+		}
+	}
+	if overloaded {
+		s.rule.Overloaded(cell, now, d)
+	} else {
+		s.rule.Back(cell, now, d)
+	}
+}
+
+// convert changes the rule and carries every key's state over.
+func (s *shard) convert(rule *Rule, now time.Duration) {
+	old, cells, spare := s.rule, s.cells, s.spare
+	s.use(rule)
+	if rule.alg == nil {
+		return
+	}
+	// After a limit of zero the spare state is spent, and so new cells are.
+	rule.Convert(s.spare, old, spare, now)
+	if old.alg == nil {
+		return
+	}
+	cells.each(func(h hash, from []uint64) {
+		if old.alg.idle(from, now) {
+			return
+		}
+		// The hand must not touch cells that are about to be filled.
+		if slots := s.cells.slots(); s.cells.used+1 > slots-slots/8 {
+			s.cells.grow()
+		}
+		s.cells.used++
+		rule.Convert(s.cells.place(h), old, from, now)
+	})
+}
