@@ -12,6 +12,7 @@ import (
 type block struct {
 	data     []byte        // the data buffer, each line followed by LF
 	typ      []byte        // the event type buffer
+	text     []byte        // scratch
 	pending  string        // the last event ID buffer
 	last     string        // the last event ID: pending, once its block is complete
 	retry    time.Duration // the last retry field
@@ -35,7 +36,8 @@ func (b *block) line(line []byte) (Message, bool) {
 		b.typ = appendText(b.typ[:0], value)
 	case "id":
 		if bytes.IndexByte(value, 0) < 0 {
-			b.pending = string(appendText(nil, value))
+			b.text = appendText(b.text[:0], value)
+			b.pending = string(b.text)
 		}
 	case "retry":
 		if wait, ok := parseRetry(value); ok {

@@ -124,6 +124,19 @@ func TestLastEventIDNeedsACompleteBlock(t *testing.T) {
 	}
 }
 
+// Line ends are found wherever they stand relative to the search's windows.
+func TestLongLines(t *testing.T) {
+	for n := 240; n < 280; n++ {
+		for _, end := range []string{"\n", "\r", "\r\n"} {
+			x := strings.Repeat("x", n)
+			got, _, err := readAll(strings.NewReader("data:"+x+end+"data:"+x+x+end+end), 0)
+			if want := fmt.Sprintf("message||\"%s\\n%s%s\"\n", x, x, x); got != want || err != io.EOF {
+				t.Fatalf("%d bytes and %q: got %q, %v", n, end, got, err)
+			}
+		}
+	}
+}
+
 // An event that ends in CR must not wait for the byte after it.
 func TestReaderDoesNotWaitAfterCR(t *testing.T) {
 	pr, pw := io.Pipe()
