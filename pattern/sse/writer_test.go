@@ -106,6 +106,18 @@ func TestWriterHead(t *testing.T) {
 	})
 }
 
+// net/http would drop the field over HTTP/2, but a door that writes its own head
+// would send it.
+func TestConnectionIsForHTTP11(t *testing.T) {
+	for proto, want := range map[string]string{"HTTP/1.0": "", "HTTP/1.1": "keep-alive", "HTTP/2.0": "", "HTTP/3.0": ""} {
+		h := http.Header{}
+		SetHeader(h, proto)
+		if got := h.Get("Connection"); got != want {
+			t.Errorf("%s: Connection %q, want %q", proto, got, want)
+		}
+	}
+}
+
 // Two clients of one server must not be sent back at the same moment.
 func TestRetryIsJittered(t *testing.T) {
 	seen := map[string]bool{}
