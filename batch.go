@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"iter"
+	"math"
 	"time"
 )
 
@@ -50,6 +51,9 @@ func CutBatch(b []byte) (batch Batch, rest []byte, err error) {
 	count, delta := batch.int32(offCount), batch.int32(offDelta)
 	if count < 0 || count > MaxBatchEvents || delta < 0 || delta >= MaxBatchEvents || count > delta+1 {
 		return Batch{}, b, Errorf(Damaged, "batch says it has %d records up to delta %d", count, delta)
+	}
+	if base := batch.Base(); base < 0 || base > math.MaxInt64-MaxBatchEvents {
+		return Batch{}, b, Errorf(Damaged, "batch says it begins at position %d", base)
 	}
 	return batch, b[size:], nil
 }
