@@ -24,14 +24,13 @@ type Clock struct {
 	// Skew is the largest disagreement; 0 means [DefaultSkew].
 	Skew time.Duration
 
-	high   time.Duration // the latest raw reading since the last step
-	offset time.Duration // added to readings
-	begun  bool
+	begun bool
+	high  time.Duration // the latest reading since the last step back
+	now   time.Duration // what was told last
 }
 
 // Read turns a reading into the machine's time, which is at least 0 and never
-// less than before. A reading so large that no sum with it fits int64 counts
-// as the largest that does.
+// less than before. It stops in the year 2116 if readings count from 1970.
 func (c *Clock) Read(raw time.Duration) time.Duration {
 	raw = max(-maxTime, min(raw, maxTime))
 	skew := c.Skew
@@ -40,12 +39,12 @@ func (c *Clock) Read(raw time.Duration) time.Duration {
 	}
 	switch {
 	case !c.begun:
-		c.begun, c.high, c.offset = true, raw, max(0, -raw)
+		c.begun, c.high, c.now = true, raw, max(0, raw)
 	case raw > c.high:
+		c.now += min(raw-c.high, maxTime-c.now)
 		c.high = raw
 	case c.high-raw > skew:
-		c.offset = min(c.offset+c.high-raw, maxTime)
 		c.high = raw
 	}
-	return min(c.high+c.offset, maxTime)
+	return c.now
 }
