@@ -11,6 +11,9 @@ import (
 	"github.com/parleyhq/parley"
 )
 
+// DefaultRetain is how often retention is applied by default.
+const DefaultRetain = 30 * time.Second
+
 // Options of a Registry. The zero value works.
 type Options struct {
 	// AutoCreate makes publishing create a topic that is not there.
@@ -21,7 +24,7 @@ type Options struct {
 	// default 100,000.
 	MaxTopics int
 	// RetainEvery is how often Run applies the limits of age and size; default
-	// 30 s.
+	// DefaultRetain.
 	RetainEvery time.Duration
 	// HoldMax is how many bytes a stream may reach while holders keep its
 	// retention back; beyond, the oldest holder is cut. Default: no limit.
@@ -39,7 +42,7 @@ type Options struct {
 
 func (o *Options) defaults() {
 	o.MaxTopics = orElse(max(o.MaxTopics, 0), 100_000)
-	o.RetainEvery = orElse(max(o.RetainEvery, 0), 30*time.Second)
+	o.RetainEvery = orElse(max(o.RetainEvery, 0), DefaultRetain)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -344,7 +344,7 @@ func TestWatch(t *testing.T) {
 			here.List() // no lock is held
 		})
 		slices.Sort(seen)
-		ended := make(chan error)
+		ended := make(chan error, 1)
 		go func() { ended <- here.Run(ctx) }()
 		must(there.Create(ctx, "second", Settings{}))
 		must(there.Update(ctx, "second", Settings{Partitions: 2}))
@@ -375,8 +375,8 @@ func TestRunGoesOn(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		log := &flaky{Log: memlog.New(memlog.Options{}), down: true}
 		there := newTest(t, log.Log, Options{})
-		here := New(log, Options{})
-		ended := make(chan error)
+		here := New(log, Options{Logger: quiet})
+		ended := make(chan error, 1)
 		go func() { ended <- here.Run(ctx) }()
 		synctest.Wait()
 		if _, err := there.Create(ctx, "a", Settings{}); err != nil {

@@ -1,0 +1,445 @@
+package topic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/engine/memlog"
+)
+
+func keyed(data, key string) parley.Event {
+	e := parley.Event{Data: []byte(data)}
+	e.Set(parley.PartitionKey, key)
+	return e
+}
+
+// stored reads all events of a topic, by partition and position.
+func stored(t testing.TB, r *Registry, name string) map[string]parley.Event {
+	t.Helper()
+	topic, err := r.Get(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]parley.Event{}
+	for i, p := range topic.Partitions {
+		for at := (parley.Place{Stream: p.Stream}); ; {
+			run, err := r.log.Read(context.Background(), at, 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run.Empty() {
+				break
+			}
+			for rec, err := range run.Records() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				e, err := rec.Event()
+				if err != nil {
+					t.Fatal(err)
+				}
+				all[fmt.Sprintf("%d/%d", i, rec.Position)] = e.Clone()
+			}
+			at.At = run.Next()
+			run.Release()
+		}
+	}
+	return all
+}
+
+func place(p Placed) string { return fmt.Sprintf("%d/%d", p.Partition, p.Position) }
+
+func TestPublishPlacesEveryEvent(t *testing.T) {
+	ctx := context.Background()
+	r := newTest(t, memlog.New(memlog.Options{}), Options{})
+	if _, err := r.Create(ctx, "orders", Settings{Partitions: 20}); err != nil {
+		t.Fatal(err)
+	}
+	var events []parley.Event
+	for i := range 200 {
+		events = append(events, keyed(fmt.Sprint(i), fmt.Sprint("k", i%50)))
+	}
+	events = append(events, parley.Event{ID: "mine", Source: "/me", Type: "t", Data: []byte("own")}, parley.Event{})
+	before := events[0]
+	for range 2 { // the second time with pooled buffers
+		placed, replayed, err := r.Publish(ctx, "orders", events, PublishOptions{})
+		if err != nil || replayed || len(placed) != len(events) {
+			t.Fatal(len(placed), replayed, err)
+		}
+		all := stored(t, r, "orders")
+		touched := map[int]bool{}
+		for i, p := range placed {
+			got := all[place(p)]
+			if string(got.Data) != string(events[i].Data) || got.ID != p.ID || p.Topic != "orders" || got.Key() != events[i].Key() {
+				t.Fatalf("event %d is placed at %+v, where %+v is", i, p, got)
+			}
+			touched[p.Partition] = true
+		}
+		if len(touched) < 15 {
+			t.Fatalf("only partitions %v are touched", touched)
+		}
+		if got := all[place(placed[200])]; got.ID != "mine" || got.Source != "/me" || got.Type != "t" {
+			t.Fatalf("%+v", got)
+		}
+		if got := all[place(placed[201])]; got.Source != "/topics/orders" || got.Type != DefaultType || got.Data != nil {
+			t.Fatalf("%+v", got)
+		}
+	}
+	if !reflect.DeepEqual(before, events[0]) || events[201].ID != "" {
+		t.Fatal("the caller's events were changed")
+	}
+}
+
+func TestPublishErrors(t *testing.T) {
+	ctx := context.Background()
+	log := memlog.New(memlog.Options{})
+	r := newTest(t, log, Options{AutoCreate: true, Defaults: Settings{MaxEvent: 100}})
+	publish := func(o PublishOptions, events ...parley.Event) error {
+		_, _, err := r.Publish(ctx, "orders", events, o)
+		return err
+	}
+	large := parley.Event{Data: make([]byte, 101)}
+	wantCode(t, publish(PublishOptions{}), parley.Invalid, "events")
+	wantCode(t, publish(PublishOptions{}, large), parley.TooLarge, "data")
+	wantCode(t, publish(PublishOptions{}, parley.Event{}, large), parley.TooLarge, "events[1].data")
+	wantCode(t, publish(PublishOptions{}, parley.Event{}, parley.Event{DataContentType: "/"}), parley.Invalid, "events[1].datacontenttype")
+	wantCode(t, publish(PublishOptions{IdempotencyKey: strings.Repeat("k", 256)}, parley.Event{}), parley.Invalid, "Idempotency-Key")
+	wantCode(t, publish(PublishOptions{IdempotencyKey: "a\nb"}, parley.Event{}), parley.Invalid, "Idempotency-Key")
+	_, _, err := r.PublishAll(ctx, []TopicEvents{{"orders", []parley.Event{{}}}, {"other", []parley.Event{{}, large}}}, PublishOptions{})
+	wantCode(t, err, parley.TooLarge, "events[2].data")
+	_, _, err = r.PublishAll(ctx, []TopicEvents{{Topic: "orders"}}, PublishOptions{})
+	wantCode(t, err, parley.Invalid, "events")
+	if all := stored(t, r, "orders"); len(all) != 0 {
+		t.Fatalf("a refused request left %v", all)
+	}
+}
+
+func TestPublishIsIdempotent(t *testing.T) {
+	ctx := context.Background()
+	log := memlog.New(memlog.Options{})
+	nodes := []*Registry{newTest(t, log, Options{AutoCreate: true}), newTest(t, log, Options{AutoCreate: true})}
+	key := PublishOptions{IdempotencyKey: "k1"}
+	events := []parley.Event{{Data: []byte("a")}, {Data: []byte("b"), Subject: "s"}}
+	first, replayed, err := nodes[0].Publish(ctx, "orders", events, key)
+	if err != nil || replayed {
+		t.Fatal(replayed, err)
+	}
+	if _, _, err := nodes[0].Publish(ctx, "orders", []parley.Event{{}}, PublishOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	traced := []parley.Event{events[0].Clone(), events[1].Clone()}
+	traced[0].Set("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	traced[1].Time = time.Now()
+	for _, again := range [][]parley.Event{events, traced} {
+		placed, replayed, err := nodes[1].Publish(ctx, "orders", again, key)
+		if err != nil || !replayed || !reflect.DeepEqual(placed, first) {
+			t.Fatalf("%+v %t %v, want %+v", placed, replayed, err, first)
+		}
+	}
+	for name, change := range map[string]func(*parley.Event){
+		"data":         func(e *parley.Event) { e.Data = []byte("B") },
+		"no data":      func(e *parley.Event) { e.Data = nil },
+		"id":           func(e *parley.Event) { e.ID = "x" },
+		"source":       func(e *parley.Event) { e.Source = "/x" },
+		"type":         func(e *parley.Event) { e.Type = "x" },
+		"subject":      func(e *parley.Event) { e.Subject = "" },
+		"content type": func(e *parley.Event) { e.DataContentType = "text/plain" },
+		"schema":       func(e *parley.Event) { e.DataSchema = "https://example.com/s.json" },
+		"key":          func(e *parley.Event) { e.Set(parley.PartitionKey, "x") },
+		"extension":    func(e *parley.Event) { e.Set("x", "y") },
+	} {
+		other := []parley.Event{events[0].Clone(), events[1].Clone()}
+		change(&other[1])
+		_, _, err := nodes[1].Publish(ctx, "orders", other, key)
+		if parley.CodeOf(err) != parley.KeyReused {
+			t.Fatalf("other %s: %v", name, err)
+		}
+		wantCode(t, err, parley.KeyReused, "Idempotency-Key")
+	}
+	_, _, err = nodes[0].Publish(ctx, "orders", events[:1], key)
+	wantCode(t, err, parley.KeyReused, "Idempotency-Key")
+	if all := stored(t, nodes[0], "orders"); len(all) != 3 {
+		t.Fatalf("%d events are stored", len(all))
+	}
+}
+
+func TestAnEventWithAnIDIsPublishedOnce(t *testing.T) {
+	ctx := context.Background()
+	r := newTest(t, memlog.New(memlog.Options{}), Options{AutoCreate: true})
+	one := []parley.Event{{ID: "1", Source: "/s", Type: "t", Data: []byte("a")}}
+	first, _, err := r.Publish(ctx, "orders", one, PublishOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, replayed, err := r.Publish(ctx, "orders", one, PublishOptions{})
+	if err != nil || !replayed || again[0] != first[0] {
+		t.Fatal(again, replayed, err)
+	}
+	one[0].Data = []byte("b")
+	_, _, err = r.Publish(ctx, "orders", one, PublishOptions{})
+	wantCode(t, err, parley.KeyReused, "id")
+	if !strings.Contains(err.Error(), "digest") {
+		t.Fatal(err)
+	}
+	one[0].Source = "/other"
+	if _, replayed, err = r.Publish(ctx, "orders", one, PublishOptions{}); err != nil || replayed {
+		t.Fatal(replayed, err)
+	}
+	for range 2 { // several events without a key of the request are no unit of retry
+		if _, replayed, err = r.Publish(ctx, "orders", []parley.Event{one[0], one[0]}, PublishOptions{}); err != nil || replayed {
+			t.Fatal(replayed, err)
+		}
+	}
+}
+
+func TestReplayAfterTheOriginalWasTrimmed(t *testing.T) {
+	ctx := context.Background()
+	log := memlog.New(memlog.Options{})
+	r := newTest(t, log, Options{AutoCreate: true})
+	first, _, err := r.Publish(ctx, "orders", []parley.Event{{Data: []byte("a")}}, PublishOptions{IdempotencyKey: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []TopicEvents{{"orders", []parley.Event{{Data: []byte("b")}}}}
+	if _, _, err := r.PublishAll(ctx, all, PublishOptions{IdempotencyKey: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.Publish(ctx, "orders", []parley.Event{{}}, PublishOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	topic, _ := r.Get("orders")
+	if err := log.Trim(ctx, topic.Partitions[0].Stream, first[0].Position+2); err != nil {
+		t.Fatal(err)
+	}
+	again, replayed, err := r.Publish(ctx, "orders", []parley.Event{{Data: []byte("a")}}, PublishOptions{IdempotencyKey: "k"})
+	if err != nil || !replayed || again[0] != first[0] {
+		t.Fatal(again, replayed, err)
+	}
+	again, replayed, err = r.PublishAll(ctx, all, PublishOptions{IdempotencyKey: "k"})
+	if err != nil || !replayed || again[0].Position != 0 || again[0].ID != derivedID("orders", "k", 0) {
+		t.Fatal(again, replayed, err)
+	}
+}
+
+// TestRetryAfterAPartialFailure has one partition fail, sends the request again,
+// and finds every event once.
+func TestRetryAfterAPartialFailure(t *testing.T) {
+	ctx := context.Background()
+	log := &faulty{Log: memlog.New(memlog.Options{})}
+	r := newTest(t, log, Options{AutoCreate: true, Defaults: Settings{Partitions: 8}})
+	topic, err := r.Ensure(ctx, "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []parley.Event
+	for i := range 40 {
+		events = append(events, keyed(fmt.Sprint(i), fmt.Sprint(i)))
+	}
+	down := errors.New("down")
+	log.append = func(w ...parley.Write) error {
+		if w[0].Stream == topic.Partitions[5].Stream {
+			return down
+		}
+		return nil
+	}
+	key := PublishOptions{IdempotencyKey: "k"}
+	if _, _, err := r.Publish(ctx, "orders", events, key); !errors.Is(err, down) {
+		t.Fatal(err)
+	}
+	before := stored(t, r, "orders")
+	log.append = nil
+	placed, replayed, err := r.Publish(ctx, "orders", events, key)
+	if err != nil || replayed { // something new was appended
+		t.Fatal(replayed, err)
+	}
+	all := stored(t, r, "orders")
+	if len(all) != len(events) || len(before) == 0 || len(before) == len(all) {
+		t.Fatalf("%d events, %d before", len(all), len(before))
+	}
+	for i, p := range placed {
+		if string(all[place(p)].Data) != string(events[i].Data) {
+			t.Fatalf("event %d is not at %+v", i, p)
+		}
+	}
+	again, replayed, err := r.Publish(ctx, "orders", events, key)
+	if err != nil || !replayed || !reflect.DeepEqual(again, placed) {
+		t.Fatal(replayed, err)
+	}
+}
+
+func TestPublishAll(t *testing.T) {
+	ctx := context.Background()
+	log := &faulty{Log: memlog.New(memlog.Options{})}
+	nodes := []*Registry{newTest(t, log, Options{AutoCreate: true}), newTest(t, log, Options{AutoCreate: true})}
+	if _, err := nodes[0].Create(ctx, "b", Settings{Partitions: 12}); err != nil {
+		t.Fatal(err)
+	}
+	all := []TopicEvents{{"a", []parley.Event{{Data: []byte("0")}}}, {"b", nil}, {"a", []parley.Event{{Data: []byte("1")}}}}
+	for i := range 30 {
+		all[1].Events = append(all[1].Events, keyed(fmt.Sprint("b", i), fmt.Sprint(i)))
+	}
+	appends := 0
+	log.append = func(...parley.Write) error { appends++; return nil }
+	if _, err := nodes[0].Ensure(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	appends = 0
+	unkeyed, replayed, err := nodes[0].PublishAll(ctx, all, PublishOptions{})
+	if err != nil || replayed || len(unkeyed) != 32 || appends != 1 {
+		t.Fatal(len(unkeyed), replayed, err, appends)
+	}
+	key := PublishOptions{IdempotencyKey: "k"}
+	placed, replayed, err := nodes[0].PublishAll(ctx, all, key)
+	if err != nil || replayed || appends != 2 {
+		t.Fatal(replayed, err, appends)
+	}
+	a, b := stored(t, nodes[0], "a"), stored(t, nodes[0], "b")
+	check := func(i int, data, topic string, in map[string]parley.Event) {
+		t.Helper()
+		if p := placed[i]; p.Topic != topic || string(in[place(p)].Data) != data || in[place(p)].ID != p.ID {
+			t.Fatalf("event %d is placed at %+v, where %+v is", i, p, in[place(p)])
+		}
+	}
+	check(0, "0", "a", a)
+	check(31, "1", "a", a)
+	for i := range 30 {
+		check(i+1, fmt.Sprint("b", i), "b", b)
+	}
+	if _, err := nodes[0].Update(ctx, "b", Settings{Partitions: 13}); err != nil { // placed anew, but not what is replayed
+		t.Fatal(err)
+	}
+	restarted := newTest(t, log, Options{})
+	for _, r := range []*Registry{nodes[0], nodes[1], restarted} {
+		again, replayed, err := r.PublishAll(ctx, all, key)
+		if err != nil || !replayed || !reflect.DeepEqual(again, placed) {
+			t.Fatalf("%t %v\n got %v\nwant %v", replayed, err, again, placed)
+		}
+	}
+	all[2].Events[0].Data = []byte("2")
+	_, _, err = restarted.PublishAll(ctx, all, key)
+	wantCode(t, err, parley.KeyReused, "Idempotency-Key")
+	if after := stored(t, restarted, "a"); len(after) != 4 || len(stored(t, restarted, "b")) != 60 {
+		t.Fatalf("%d events", len(after))
+	}
+	log.append = func(...parley.Write) error { return parley.Errorf(parley.Apart, "two homes") }
+	_, _, err = restarted.PublishAll(ctx, all, PublishOptions{IdempotencyKey: "other"})
+	wantCode(t, err, parley.Apart, "")
+}
+
+func TestPublishAllAfterAnUnknownOutcome(t *testing.T) {
+	ctx := context.Background()
+	log := &faulty{Log: memlog.New(memlog.Options{})}
+	r := newTest(t, log, Options{AutoCreate: true})
+	if _, err := r.Ensure(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	all := []TopicEvents{{"a", []parley.Event{{Data: []byte("x")}}}}
+	log.after = func(...parley.Write) error { return parley.Errorf(parley.Unknown, "gone") }
+	_, _, err := r.PublishAll(ctx, all, PublishOptions{IdempotencyKey: "k"})
+	wantCode(t, err, parley.Unknown, "")
+	log.after = nil
+	placed, replayed, err := r.PublishAll(ctx, all, PublishOptions{IdempotencyKey: "k"})
+	if err != nil || !replayed || len(stored(t, r, "a")) != 1 || placed[0].Position != 1 {
+		t.Fatal(placed, replayed, err)
+	}
+}
+
+// TestPublishAllConflict has another node come first between the look and the
+// append.
+func TestPublishAllConflict(t *testing.T) {
+	ctx := context.Background()
+	log := &faulty{Log: memlog.New(memlog.Options{})}
+	r, other := newTest(t, log, Options{AutoCreate: true}), newTest(t, log.Log, Options{AutoCreate: true})
+	if _, err := r.Ensure(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	all := []TopicEvents{{"a", []parley.Event{{Data: []byte("x")}}}}
+	key := PublishOptions{IdempotencyKey: "k"}
+	var first []Placed
+	log.append = func(...parley.Write) error {
+		if first == nil {
+			var err error
+			if first, _, err = other.PublishAll(ctx, all, key); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	placed, replayed, err := r.PublishAll(ctx, all, key)
+	if err != nil || !replayed || !reflect.DeepEqual(placed, first) || len(stored(t, r, "a")) != 1 {
+		t.Fatalf("%v %t %v, want %v", placed, replayed, err, first)
+	}
+}
+
+func TestPublishAllTouchesTooMuch(t *testing.T) {
+	ctx := context.Background()
+	r := newTest(t, memlog.New(memlog.Options{}), Options{})
+	if _, err := r.Create(ctx, "wide", Settings{Partitions: 1024}); err != nil {
+		t.Fatal(err)
+	}
+	var events []parley.Event
+	for i := range 20_000 {
+		events = append(events, keyed("", fmt.Sprint(i)))
+	}
+	_, _, err := r.PublishAll(ctx, []TopicEvents{{"wide", events}}, PublishOptions{})
+	wantCode(t, err, parley.TooLarge, "events")
+}
+
+func BenchmarkPublish(b *testing.B) {
+	ctx := context.Background()
+	log := memlog.New(memlog.Options{StreamBytes: 64 << 20})
+	r := newTest(b, log, Options{AutoCreate: true})
+	if _, err := r.Ensure(ctx, "orders"); err != nil {
+		b.Fatal(err)
+	}
+	events := []parley.Event{{Data: make([]byte, 100), DataContentType: "application/json"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := r.Publish(ctx, "orders", events, PublishOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPublish1000(b *testing.B) {
+	ctx := context.Background()
+	log := memlog.New(memlog.Options{StreamBytes: 64 << 20})
+	r := newTest(b, log, Options{AutoCreate: true, Defaults: Settings{Partitions: 8}})
+	if _, err := r.Ensure(ctx, "orders"); err != nil {
+		b.Fatal(err)
+	}
+	events := make([]parley.Event, 1000)
+	for i := range events {
+		events[i] = keyed(strings.Repeat("x", 100), fmt.Sprint("key", i%100))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := r.Publish(ctx, "orders", events, PublishOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkIndexMatch(b *testing.B) {
+	var x Index[int]
+	for i := range 1000 {
+		x.Add(mustPattern(b, fmt.Sprintf("orders.%d.>", i)), i)
+		x.Add(mustPattern(b, fmt.Sprintf("*.%d.eu", i)), i)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		for range x.Match("orders.77.eu") {
+			n++
+		}
+		if n != 2 {
+			b.Fatal(n)
+		}
+	}
+}
