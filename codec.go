@@ -75,11 +75,15 @@ func (c Codec) decompress(src []byte) ([]byte, error) {
 	return z.Decompress(src, MaxDecompressed)
 }
 
-// A writer's tables weigh hundreds of kilobytes: more than most batches.
-var gzipWriters = sync.Pool{New: func() any {
-	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
-	return w
-}}
+// A writer's tables weigh hundreds of kilobytes and a reader's 40: more than most
+// batches.
+var (
+	gzipWriters = sync.Pool{New: func() any {
+		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
+		return w
+	}}
+	gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
+)
 
 func gzipped(src []byte) ([]byte, error) {
 	w := gzipWriters.Get().(*gzip.Writer) //nolint:errcheck // the pool makes nothing else
@@ -94,16 +98,17 @@ func gzipped(src []byte) ([]byte, error) {
 }
 
 func gunzipped(src []byte, limit int) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(src))
-	if err != nil {
+	r := gzipReaders.Get().(*gzip.Reader) //nolint:errcheck // the pool makes nothing else
+	defer gzipReaders.Put(r)
+	if err := r.Reset(bytes.NewReader(src)); err != nil {
 		return nil, Errorf(Damaged, "gzip: %w", err)
 	}
-	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if err != nil {
+	out := bytes.NewBuffer(make([]byte, 0, 4*len(src)+bytes.MinRead)) // by what is there, not by what it says
+	if _, err := out.ReadFrom(io.LimitReader(r, int64(limit)+1)); err != nil {
 		return nil, Errorf(Damaged, "gzip: %w", err)
 	}
-	if len(out) > limit {
+	if out.Len() > limit {
 		return nil, Errorf(TooLarge, "a batch decompresses to more than %d bytes", limit)
 	}
-	return out, nil
+	return out.Bytes(), nil
 }

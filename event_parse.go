@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
@@ -115,7 +116,7 @@ func parseDraft(b []byte) (d draft, err error) {
 		if n == MaxExtensions+10 {
 			return draft{}, BadField("body", "too many attributes", "put them into `data`")
 		}
-		name := text(in.value())
+		name := memberName(in.value())
 		if err := d.member(name, in.value()); err != nil {
 			return draft{}, err
 		}
@@ -148,6 +149,7 @@ func (d *draft) member(name string, raw []byte) error {
 	}
 	if name == "specversion" {
 		d.version = value[:min(len(value), 16)]
+		return nil
 	}
 	return d.setAttribute(name, value)
 }
@@ -199,16 +201,25 @@ func (d *draft) setData() error {
 	return nil
 }
 
-// text decodes a JSON string that is known to be valid.
-func text(raw []byte) string {
-	for _, c := range raw {
-		if c == '\\' {
-			var s string
-			_ = json.Unmarshal(raw, &s) // a lone surrogate becomes U+FFFD
-			return s
+// memberName is text, without an allocation for the names that nearly all events
+// have.
+func memberName(raw []byte) string {
+	for _, name := range [...]string{"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data", "data_base64", PartitionKey, "traceparent"} {
+		if len(raw) == len(name)+2 && string(raw[1:len(raw)-1]) == name {
+			return name
 		}
 	}
-	return string(raw[1 : len(raw)-1])
+	return text(raw)
+}
+
+// text decodes a JSON string that is known to be valid.
+func text(raw []byte) string {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
+	var s string
+	_ = json.Unmarshal(raw, &s) // a lone surrogate becomes U+FFFD
+	return s
 }
 
 // scanner walks the elements of an array, or the names and values of an object,

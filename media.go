@@ -47,6 +47,23 @@ func isMediaType(s string) bool {
 	return mediaTypeOf(s) != "" && s[0] != ' ' && s[len(s)-1] != ' '
 }
 
+// What a byte may be part of.
+const (
+	inToken = 1 << iota // RFC 9110 §5.6.2
+	inURI               // RFC 3986 §2, without the percent sign
+)
+
+var classes = func() (table [256]byte) {
+	const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	for _, c := range []byte(alphanumeric + "!#$%&'*+-.^_`|~") {
+		table[c] |= inToken
+	}
+	for _, c := range []byte(alphanumeric + "-._~:/?#[]@!$&'()*+,;=") {
+		table[c] |= inURI
+	}
+	return table
+}()
+
 // isBareMediaType is the common case, without an allocation: two tokens (RFC
 // 9110 §5.6.2) and a slash.
 func isBareMediaType(s string) bool {
@@ -56,8 +73,7 @@ func isBareMediaType(s string) bool {
 		switch {
 		case c == '/' && slash == 0 && i > 0:
 			slash = i
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
+		case classes[c]&inToken == 0:
 			return false
 		}
 	}
@@ -70,13 +86,12 @@ func isURIReference(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
 		case c == '%':
 			if i+2 >= len(s) || unhex(s[i+1]) < 0 || unhex(s[i+2]) < 0 {
 				return false
 			}
 			i += 2
-		case strings.IndexByte("-._~:/?#[]@!$&'()*+,;=", c) < 0:
+		case classes[c]&inURI == 0:
 			return false
 		}
 	}
