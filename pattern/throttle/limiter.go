@@ -25,7 +25,6 @@ type Options struct {
 	// MaxLine is how many may wait in line for one key; 0 means 1,000.
 	MaxLine int
 	// MaxWaiting is how many may wait for all keys together; 0 means 100,000.
-	// It is split evenly over the shards.
 	MaxWaiting int
 	// Now is the limiter's clock; nil means the monotonic clock of the process, started
 	// at the wall time at which the limiter was made, so that windows align
@@ -83,6 +82,9 @@ type Limiter struct {
 	// would spend units of a time that is over.
 	now   func() time.Duration
 	maxes lineLimits
+	// waiting counts those in line over all shards. Shards look at it without a
+	// common lock, so it may be passed by as many as there are shards.
+	waiting atomic.Int64
 }
 
 // lockOrder numbers shards, so that locks that are taken together are always
@@ -106,7 +108,7 @@ func New(limit Limit, o Options) (*Limiter, error) {
 		name: o.Name, shards: make([]*shard, n), shift: 64 - bits,
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 		now:   newNow(o.Now),
-		maxes: lineLimits{wait: o.MaxWait, line: o.MaxLine, all: (o.MaxWaiting + n - 1) / n},
+		maxes: lineLimits{wait: o.MaxWait, line: o.MaxLine, all: int64(o.MaxWaiting)},
 	}
 	last := lockOrder.Add(uint64(n))
 	for i := range l.shards {

@@ -21,8 +21,8 @@ type lines struct {
 // lineLimits bound the lines.
 type lineLimits struct {
 	wait time.Duration
-	line int // of a group
-	all  int // of a shard
+	line int   // of a group
+	all  int64 // of the limiter
 }
 
 // group is the line before one key.

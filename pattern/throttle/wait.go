@@ -98,7 +98,7 @@ func (l *Limiter) queue(h hash, flow string, n int64, longest time.Duration) (*w
 		ahead := g.before(flow, n)
 		d = s.rule.judge(s.state(h), now, ahead, n)
 		switch full := g != nil && g.count >= s.maxLine(l.maxes.line); {
-		case full || s.lines.waiting >= l.maxes.all:
+		case full || l.waiting.Load() >= l.maxes.all:
 			d.Reason = QueueFull
 			if g != nil && !d.held {
 				d.RetryAfter = max(1, g.at-now)
@@ -112,6 +112,7 @@ func (l *Limiter) queue(h hash, flow string, n int64, longest time.Duration) (*w
 				at = forever
 			}
 			w := s.lines.join(h, flow, n, now, at)
+			l.waiting.Add(1)
 			w.answer.RetryAfter = d.RetryAfter
 			l.arm(s, now)
 			return w, Decision{}
@@ -140,6 +141,7 @@ func (l *Limiter) quit(h hash, w *waiter) bool {
 	}
 	now := l.now()
 	s.lines.leave(w)
+	l.waiting.Add(-1)
 	s.lines.hurry(h, now, false) // the next may be cheaper
 	l.advance(s, now)
 	return true
@@ -147,6 +149,7 @@ func (l *Limiter) quit(h hash, w *waiter) bool {
 
 // advance lets go whom it can, refuses whom it must, and sets the timer.
 func (l *Limiter) advance(s *shard, now time.Duration) {
+	before := s.lines.waiting
 	s.lines.run(now, func(h hash, cost int64) Decision {
 		d := s.spend(h, now, cost)
 		switch {
@@ -158,6 +161,7 @@ func (l *Limiter) advance(s *shard, now time.Duration) {
 		return d
 	})
 	s.refused += s.lines.expire(now, l.maxes.wait)
+	l.waiting.Add(int64(s.lines.waiting - before))
 	l.arm(s, now)
 }
 
