@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,8 +226,8 @@ func TestHoldersKeepRetentionBack(t *testing.T) {
 
 // TestPressureCutsTheOldestHolder has space run short with two streams held.
 func TestPressureCutsTheOldestHolder(t *testing.T) {
-	pressed := false
-	inBed(t, Options{Pressed: func() bool { return pressed }}, Settings{MaxAge: time.Minute}, "old", func(t *testing.T, b *bed) {
+	var pressed atomic.Bool
+	inBed(t, Options{Pressed: pressed.Load}, Settings{MaxAge: time.Minute}, "old", func(t *testing.T, b *bed) {
 		b.publish(2)
 		young, err := b.Create(t.Context(), "young", Settings{MaxAge: time.Minute})
 		if err != nil {
@@ -239,12 +240,12 @@ func TestPressureCutsTheOldestHolder(t *testing.T) {
 		b.Hold("a", old.Partitions[0].Stream, 0)
 		b.Hold("b", young.Partitions[0].Stream, 0)
 		b.pass(2 * time.Minute)
-		pressed = true
+		pressed.Store(true)
 		b.pass(DefaultRetain)
 		if len(b.cuts) != 1 || b.cuts[0].Topic != "old" {
 			t.Fatalf("%+v", b.cuts)
 		}
-		pressed = false
+		pressed.Store(false)
 		b.pass(10 * time.Minute)
 		if len(b.cuts) != 1 {
 			t.Fatalf("%+v", b.cuts)

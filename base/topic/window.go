@@ -24,6 +24,7 @@ const MaxCommits = 1 << 16
 type window struct {
 	byKey map[parley.Key]*commit
 	order []*commit // oldest first
+	upTo  parley.Position
 }
 
 // commit is one request that was appended.
@@ -78,16 +79,13 @@ func (w *window) expire(now time.Time) parley.Position {
 	for n < len(w.order) && now.Sub(w.order[n].at) >= parley.OnceWindow {
 		n++
 	}
-	var upTo parley.Position
-	if n > 0 {
-		upTo = w.order[n-1].base + 1
-	}
 	w.drop(n)
-	return upTo
+	return w.upTo
 }
 
 func (w *window) drop(n int) {
 	for i, c := range w.order[:n] {
+		w.upTo = c.base + 1
 		if w.byKey[c.key] == c {
 			delete(w.byKey, c.key)
 		}
