@@ -33,11 +33,11 @@ type PublishOptions struct {
 // A request is one unit of retry. With an idempotency key, or with one event
 // whose id the publisher gave, a repeat within the window (parley.OnceWindow)
 // answers the places of the first time, and replayed is true when nothing at all
-// was appended. A key that comes again with other content in a partition that
-// the first request touched is refused with KeyReused; an idempotency key
-// belongs to one topic. After an error some partitions may have taken
-// their events: send the whole request again with its key, and those answer
-// their first positions.
+// was appended. A key that comes again with other content is refused with
+// KeyReused: always when both contents touch a common partition, and otherwise
+// as long as both come to one process. An idempotency key belongs to one topic.
+// After an error some partitions may have taken their events: send the whole
+// request again with its key, and those answer their first positions.
 //
 // Errors: Invalid and TooLarge name the event; NotFound, Forbidden, KeyReused,
 // and those of Log.Append.
@@ -50,12 +50,21 @@ func (r *Registry) Publish(ctx context.Context, topic string, events []parley.Ev
 		return nil, false, err
 	}
 	q := newRequest(o.IdempotencyKey, r.opts.Now(), len(events))
+	if q.key != "" && len(t.Partitions) > 1 {
+		q.digest = newDigester()
+	}
 	if err := q.encode(t, events); err != nil {
 		q.free()
 		return nil, false, err
 	}
 	q.setOnce(events)
+	claimed, err := r.claims.claim(t, q)
+	if err != nil {
+		q.free()
+		return nil, false, err
+	}
 	if err := r.appendParts(ctx, q); err != nil {
+		r.claims.drop(claimed)
 		return nil, false, err
 	}
 	placed, replayed = q.placed, true

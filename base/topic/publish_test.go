@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -441,5 +442,81 @@ func BenchmarkIndexMatch(b *testing.B) {
 		if n != 2 {
 			b.Fatal(n)
 		}
+	}
+}
+
+func TestAKeyIsReusedForAnotherPartition(t *testing.T) {
+	ctx := context.Background()
+	log := &faulty{Log: memlog.New(memlog.Options{})}
+	r := newTest(t, log, Options{AutoCreate: true, Defaults: Settings{Partitions: 8}})
+	key := PublishOptions{IdempotencyKey: "k"}
+	send := func(data, by string) (Placed, error) {
+		placed, _, err := r.Publish(ctx, "orders", []parley.Event{keyed(data, by)}, key)
+		if err != nil {
+			return Placed{}, err
+		}
+		return placed[0], nil
+	}
+	if _, err := r.Ensure(ctx, "orders"); err != nil {
+		t.Fatal(err)
+	}
+	log.append = func(...parley.Write) error { return parley.Errorf(parley.Full, "disk") }
+	_, err := send("x", "a")
+	wantCode(t, err, parley.Full, "")
+	log.append = nil
+	first, err := send("a", "a") // nothing had been appended under the key
+	if err != nil {
+		t.Fatal(err)
+	}
+	for by := 'b'; by < 'h'; by++ {
+		_, err := send("a", string(by))
+		wantCode(t, err, parley.KeyReused, "Idempotency-Key")
+	}
+	if again, err := send("a", "a"); err != nil || again != first {
+		t.Fatal(again, err)
+	}
+	if all := stored(t, r, "orders"); len(all) != 1 {
+		t.Fatalf("%v", all)
+	}
+}
+
+func TestConcurrentPublish(t *testing.T) {
+	ctx := context.Background()
+	r := newTest(t, memlog.New(memlog.Options{}), Options{AutoCreate: true, Defaults: Settings{Partitions: 4}})
+	var all sync.WaitGroup
+	placed := make([][]Placed, 16)
+	for i := range placed {
+		all.Go(func() {
+			for j := range 20 {
+				events := make([]parley.Event, 1+j%9)
+				for k := range events {
+					events[k] = keyed(fmt.Sprintf("%d %d %d", i, j, k), fmt.Sprint(k))
+				}
+				got, _, err := r.Publish(ctx, "orders", events, PublishOptions{IdempotencyKey: fmt.Sprint(i, j/2)})
+				if j%2 == 1 { // the key of the request before, with more events
+					if parley.CodeOf(err) != parley.KeyReused {
+						t.Errorf("%v", err)
+					}
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				placed[i] = append(placed[i], got...)
+			}
+		})
+	}
+	all.Wait()
+	events := stored(t, r, "orders")
+	for _, list := range placed {
+		for _, p := range list {
+			if events[place(p)].ID != p.ID {
+				t.Fatalf("%+v holds %+v", p, events[place(p)])
+			}
+			delete(events, place(p))
+		}
+	}
+	if len(events) != 0 {
+		t.Fatalf("%d events that no answer names", len(events))
 	}
 }

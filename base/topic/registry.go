@@ -68,6 +68,7 @@ type Registry struct {
 	watchers watchers
 	holds    holds
 	commits  commits // of PublishAll
+	claims   claims  // of Publish
 }
 
 // fold is how far $topics was read.

@@ -456,3 +456,56 @@ func TestEphemeral(t *testing.T) {
 		t.Fatal(again, err)
 	}
 }
+
+// bare is a log without any ability.
+type bare struct{ parley.Log }
+
+func TestABareEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		log := bare{memlog.New(memlog.Options{})}
+		r := newTest(t, log, Options{AutoCreate: true, Logger: quiet, Defaults: Settings{MaxAge: time.Second}})
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		for range 3 {
+			if _, _, err := r.Publish(ctx, "orders", []parley.Event{{}}, PublishOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wait(ctx, time.Hour)
+		if n := len(stored(t, r, "orders")); n != 3 {
+			t.Fatalf("%d events", n)
+		}
+		topic, _ := r.Get("orders")
+		if err := r.Delete(ctx, "orders"); err != nil {
+			t.Fatal(err)
+		}
+		run, err := log.Read(ctx, parley.Place{Stream: topic.Partitions[0].Stream}, 1<<20)
+		if err != nil || run.Next() != 4 || run.From() != 0 {
+			t.Fatal(run.Next(), err)
+		}
+		left := 0
+		for range run.Batches() {
+			left++
+		}
+		if left != 1 { // the newest batch cannot be trimmed
+			t.Fatalf("%d batches are left", left)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestAutoCreates(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		on, off bool
+	}{{"orders", true, false}, {"~typing", true, true}, {"$topics", false, false}, {"a b", false, false}} {
+		on, off := New(nil, Options{AutoCreate: true}), New(nil, Options{})
+		if on.AutoCreates(c.name) != c.on || off.AutoCreates(c.name) != c.off {
+			t.Errorf("%s: %t, %t", c.name, on.AutoCreates(c.name), off.AutoCreates(c.name))
+		}
+	}
+}

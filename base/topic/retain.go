@@ -182,6 +182,9 @@ func (k *retainer) do(ctx context.Context, j *judged) (held bool) {
 // before.
 func (k *retainer) bury(ctx context.Context) {
 	for _, s := range k.buried {
+		if k.get(s.Name) != nil { // it is wanted again
+			continue
+		}
 		if err := k.removeStream(ctx, s); err != nil {
 			k.warn(ctx, s.Name, err)
 		}

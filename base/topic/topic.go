@@ -46,10 +46,11 @@ const TopicsStream = "$topics"
 // streamName names the stream of a partition: "{topic}/{number}". The number
 // makes it new for each creation, so that a topic made again never sees what an
 // older one of that name held, whatever is left of it. An internal topic is one
-// stream of exactly its name. The name is cut when it is too long for the
-// engine: the number alone makes the stream unique.
+// stream of exactly its name, and so is an ephemeral one, whose number other
+// processes do not know. The name is cut when it is too long for the engine: the
+// number alone makes the stream unique.
 func streamName(topic string, number uint64) parley.Stream {
-	if IsInternal(topic) {
+	if IsInternal(topic) || IsEphemeral(topic) {
 		return parley.Stream{Name: topic}
 	}
 	suffix := "/" + strconv.FormatUint(number, 10)
