@@ -34,7 +34,7 @@ func TestUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "self.txt")
-	wrong := strings.Replace(string(right), "ONE\n⏎\nTWO", "THREE", 1)
+	wrong := strings.Replace(string(right), "ONE\n⏎\nTWO", "one\n⏎\nthree", 1)
 	if err := os.WriteFile(file, []byte(wrong), 0o600); err != nil {
 		t.Fatal(err)
 	}
