@@ -163,9 +163,15 @@ func (j *Journal) recycle(c *call) {
 	j.free.Put(c)
 }
 
-// ended is the error of a context that ended before anything happened.
+// ended is the error of a context that ended before anything happened. A cause
+// that has a code of its own, such as an owner that leaves, is passed on.
 func ended(ctx context.Context) error {
-	return &parley.Error{Code: parley.CodeOf(ctx.Err()), Detail: "the wait ended; nothing was changed", Err: ctx.Err()}
+	cause := context.Cause(ctx)
+	code := parley.CodeOf(cause)
+	if code == parley.Internal {
+		code = parley.CodeOf(ctx.Err())
+	}
+	return &parley.Error{Code: code, Detail: "the wait ended; nothing was changed", Err: cause}
 }
 
 // gone is the error of a Do that comes too late.
