@@ -124,23 +124,23 @@ func FuzzPattern(f *testing.F) {
 	})
 }
 
-func TestIndexAgainstModel(t *testing.T) {
-	level := rapid.SampledFrom([]string{"a", "b", "c"})
-	sigil := rapid.SampledFrom([]string{"", "", "", "~", "$"})
-	draw := func(t *rapid.T, wild bool) string {
-		levels := rapid.SliceOfN(level, 1, 4).Draw(t, "levels")
-		if wild {
-			for i := range levels {
-				if rapid.IntRange(0, 3).Draw(t, "star") == 0 {
-					levels[i] = "*"
-				}
-			}
-			if rapid.IntRange(0, 3).Draw(t, "rest") == 0 {
-				levels[len(levels)-1] = ">"
+// drawLevels draws a name of few levels, or a pattern.
+func drawLevels(t *rapid.T, wild bool) string {
+	levels := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 4).Draw(t, "levels")
+	if wild {
+		for i := range levels {
+			if rapid.IntRange(0, 3).Draw(t, "star") == 0 {
+				levels[i] = "*"
 			}
 		}
-		return sigil.Draw(t, "sigil") + strings.Join(levels, ".")
+		if rapid.IntRange(0, 3).Draw(t, "rest") == 0 {
+			levels[len(levels)-1] = ">"
+		}
 	}
+	return rapid.SampledFrom([]string{"", "", "", "~", "$"}).Draw(t, "sigil") + strings.Join(levels, ".")
+}
+
+func TestIndexAgainstModel(t *testing.T) {
 	type pair struct {
 		pattern string
 		value   int
@@ -150,14 +150,14 @@ func TestIndexAgainstModel(t *testing.T) {
 		model := map[pair]bool{}
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
-				k := pair{draw(t, true), rapid.IntRange(1, 3).Draw(t, "value")}
+				k := pair{drawLevels(t, true), rapid.IntRange(1, 3).Draw(t, "value")}
 				if x.Add(mustPattern(t, k.pattern), k.value) == model[k] {
 					t.Fatalf("Add(%v) when it was there: %t", k, model[k])
 				}
 				model[k] = true
 			},
 			"remove": func(t *rapid.T) {
-				k := pair{draw(t, true), rapid.IntRange(1, 3).Draw(t, "value")}
+				k := pair{drawLevels(t, true), rapid.IntRange(1, 3).Draw(t, "value")}
 				if len(model) > 0 && rapid.Bool().Draw(t, "there") {
 					k = rapid.SampledFrom(slices.SortedFunc(maps.Keys(model), func(a, b pair) int {
 						return strings.Compare(a.pattern, b.pattern)*4 + a.value - b.value
@@ -169,7 +169,7 @@ func TestIndexAgainstModel(t *testing.T) {
 				delete(model, k)
 			},
 			"": func(t *rapid.T) {
-				name := draw(t, false)
+				name := drawLevels(t, false)
 				var want []int
 				for k := range model {
 					if naive(k.pattern, name) {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/engine/memlog"
-	"pgregory.net/rapid"
 )
 
 func newTest(t interface{ Fatal(...any) }, log parley.Log, o Options) *Registry {
@@ -31,110 +30,6 @@ func wantCode(t testing.TB, err error, code parley.Code, field string) {
 	if !errors.As(err, &e) || e.Code != code || e.Field != field {
 		t.Fatalf("got %v, want %v (%s)", err, code, field)
 	}
-}
-
-// TestRegistryAgainstModel changes topics at random through two registries over
-// one log, restarting one now and then: both know what the model knows, and no
-// stream number is ever given twice.
-func TestRegistryAgainstModel(t *testing.T) {
-	ctx := context.Background()
-	name := rapid.SampledFrom([]string{"a", "b", "a.b", "c-d"})
-	rapid.Check(t, func(t *rapid.T) {
-		log := memlog.New(memlog.Options{})
-		nodes := []*Registry{newTest(t, log, Options{}), newTest(t, log, Options{})}
-		model := map[string]Settings{}
-		given := map[uint64]string{} // number → creation
-		settings := func(t *rapid.T) Settings {
-			s := Settings{
-				Partitions: rapid.IntRange(0, 3).Draw(t, "partitions"),
-				Durability: rapid.SampledFrom([]Durability{"", Fsync, OS, Memory}).Draw(t, "durability"),
-			}
-			s, err := s.Defaults(Settings{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"create": func(t *rapid.T) {
-				n, s, r := name.Draw(t, "name"), settings(t), rapid.SampledFrom(nodes).Draw(t, "node")
-				_, err := r.Create(ctx, n, s)
-				have, there := model[n]
-				if want := !there || have == s; want != (err == nil) || !want && parley.CodeOf(err) != parley.Exists {
-					t.Fatalf("create %s %+v over %+v: %v", n, s, have, err)
-				}
-				if !there {
-					model[n] = s
-				}
-			},
-			"update": func(t *rapid.T) {
-				n, s, r := name.Draw(t, "name"), settings(t), rapid.SampledFrom(nodes).Draw(t, "node")
-				_, err := r.Update(ctx, n, s)
-				have, there := model[n]
-				switch {
-				case !there:
-					if parley.CodeOf(err) != parley.NotFound {
-						t.Fatal(err)
-					}
-				case s.Partitions < have.Partitions || (s.Durability == Memory) != (have.Durability == Memory):
-					if parley.CodeOf(err) != parley.Unprocessable {
-						t.Fatal(err)
-					}
-				case err != nil:
-					t.Fatal(err)
-				default:
-					model[n] = s
-				}
-			},
-			"delete": func(t *rapid.T) {
-				n, r := name.Draw(t, "name"), rapid.SampledFrom(nodes).Draw(t, "node")
-				err := r.Delete(ctx, n)
-				if _, there := model[n]; there != (err == nil) {
-					t.Fatalf("delete %s: %v", n, err)
-				}
-				delete(model, n)
-			},
-			"publish": func(t *rapid.T) {
-				n := name.Draw(t, "name")
-				_, _, err := nodes[0].Publish(ctx, n, []parley.Event{{Data: []byte("x")}}, PublishOptions{})
-				if _, there := model[n]; there != (err == nil) {
-					t.Fatalf("publish to %s: %v", n, err)
-				}
-			},
-			"restart": func(t *rapid.T) {
-				nodes[1] = newTest(t, log, Options{})
-			},
-			"": func(t *rapid.T) {
-				for _, r := range nodes {
-					if err := r.catchUp(ctx); err != nil {
-						t.Fatal(err)
-					}
-				}
-				list := nodes[0].List()
-				if !reflect.DeepEqual(list, nodes[1].List()) {
-					t.Fatalf("the nodes differ:\n%v\n%v", list, nodes[1].List())
-				}
-				if len(list) != len(model)+1 {
-					t.Fatalf("%d topics, the model has %d and $topics", len(list), len(model))
-				}
-				for _, topic := range list {
-					if topic.Name != TopicsStream && model[topic.Name] != topic.Settings {
-						t.Fatalf("%s has %+v, want %+v", topic.Name, topic.Settings, model[topic.Name])
-					}
-					for _, p := range topic.Partitions {
-						creation := fmt.Sprint(topic.Name, topic.Epoch)
-						if was, ok := given[p.Number]; ok && was != creation {
-							t.Fatalf("number %d was %s and is %s", p.Number, was, creation)
-						}
-						given[p.Number] = creation
-						if got, of, ok := nodes[1].ByNumber(p.Number); !ok || got != p || of.Name != topic.Name {
-							t.Fatalf("ByNumber(%d) = %v %v %t", p.Number, got, of.Name, ok)
-						}
-					}
-				}
-			},
-		})
-	})
 }
 
 func TestEnsure(t *testing.T) {
