@@ -32,6 +32,9 @@ func AppendPage(dst []byte, p Page) []byte {
 	dst = strconv.AppendBool(dst, p.More)
 	dst = append(dst, `,"new_messages":`...)
 	dst = strconv.AppendInt(dst, int64(len(p.Events)), 10)
+	if p.Before != "" {
+		dst = append(append(append(dst, `,"before":"`...), p.Before...), '"')
+	}
 	return append(dst, '}')
 }
 

@@ -19,8 +19,8 @@ func TestAppendPage(t *testing.T) {
 		want string
 	}{
 		{Page{Cursor: "c"}, `{"events":[],"cursor":"c","more":false,"new_messages":0}`},
-		{Page{raw(`{"a": 1.0}`, `"<&>"`), "c2", true}, `{"events":[{"a": 1.0},"<&>"],"cursor":"c2","more":true,"new_messages":2}`},
-		{Page{raw("", "1"), "c", false}, `{"events":[null,1],"cursor":"c","more":false,"new_messages":2}`},
+		{Page{Events: raw(`{"a": 1.0}`, `"<&>"`), Cursor: "c2", More: true}, `{"events":[{"a": 1.0},"<&>"],"cursor":"c2","more":true,"new_messages":2}`},
+		{Page{Events: raw("", "1"), Cursor: "c"}, `{"events":[null,1],"cursor":"c","more":false,"new_messages":2}`},
 	} {
 		got := AppendPage([]byte("x"), row.page)
 		if string(got) != "x"+row.want || !json.Valid(got[1:]) {

@@ -18,6 +18,9 @@ type Page struct {
 	// More says that the source holds events after Cursor already, so that a client
 	// need not wait before it asks again.
 	More bool
+	// Before is the cursor for the page before this one, of a source that can page
+	// backwards; empty when there is none.
+	Before string
 }
 
 // Source is what is polled. Its methods are called concurrently.

@@ -66,7 +66,7 @@ func (o Options) withDefaults() (Options, error) {
 			return o, parley.BadField("Subprotocols", "is not a token of RFC 9110: "+p, "use letters, digits, '-' and '.'")
 		}
 	}
-	setDefault(&o.CompressAbove, 512)
+	setDefault(&o.CompressAbove, defaultCompressAbove)
 	setDefault(&o.MaxMessage, 64<<10)
 	setDefault(&o.MaxFragments, 1024)
 	setDefault(&o.WriteTimeout, 10*time.Second)
@@ -84,3 +84,6 @@ func setDefault[T int | time.Duration](v *T, d T) {
 		*v = d
 	}
 }
+
+// defaultCompressAbove is below what a frame's deflate overhead would gain.
+const defaultCompressAbove = 512

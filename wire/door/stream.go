@@ -1,0 +1,86 @@
+package door
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/parleyhq/parley/pattern/pubsub"
+)
+
+// Stream serves a flow inside its handler, for connections that cannot leave
+// net/http: HTTP/2. The head is written already. It returns when the flow, the
+// client or the server ends.
+func (ls *Lives) Stream(w http.ResponseWriter, r *http.Request, flow func(pubsub.Waker) Flow) error {
+	s := &stream{wake: make(chan struct{}, 1), ctl: http.NewResponseController(w), w: w}
+	f := flow(s)
+	ls.Enter(s)
+	err := s.run(r, ls, f)
+	f.Done(err)
+	ls.Leave(s)
+	return nil // the answer has begun: there is nothing more to tell
+}
+
+type stream struct {
+	wake chan struct{}
+	ctl  *http.ResponseController
+	w    http.ResponseWriter
+}
+
+// Wake implements pubsub.Waker.
+func (s *stream) Wake() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Drain implements Farewell; run sees Lives.Draining.
+func (s *stream) Drain() { s.Wake() }
+
+func (s *stream) run(r *http.Request, ls *Lives, f Flow) error {
+	beat := time.NewTimer(jitter(Heartbeat))
+	defer beat.Stop()
+	var buf []byte
+	for {
+		var end error
+		buf, end = f.Fill(buf[:0])
+		if len(buf) > 0 || end != nil {
+			if err := s.write(buf); err != nil || end != nil {
+				return firstOf(err, end)
+			}
+			beat.Reset(jitter(Heartbeat))
+			continue
+		}
+		select {
+		case <-r.Context().Done():
+			return r.Context().Err()
+		case <-ls.Draining():
+			return s.write(f.Drain(buf))
+		case <-beat.C:
+			beat.Reset(jitter(Heartbeat))
+			if err := s.write(f.Beat(buf)); err != nil {
+				return err
+			}
+		case <-s.wake:
+		}
+	}
+}
+
+// write sends and flushes, within the deadline of one write.
+func (s *stream) write(b []byte) error {
+	// A writer without deadlines has no server timeout to lift either.
+	_ = s.ctl.SetWriteDeadline(time.Now().Add(WriteTimeout))
+	if _, err := s.w.Write(b); err != nil {
+		return err
+	}
+	return s.ctl.Flush()
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/wire/door"
+)
+
+// Options of the door. Topics, Hub, Lives and Context are required.
+type Options struct {
+	Topics *topic.Registry
+	Hub    *pubsub.Hub
+	Lives  *door.Lives
+	// Context ends the reading of long-lived connections: the server's life.
+	Context context.Context //nolint:containedctx // connections outlive their requests
+	// Home takes connections of held requests back; nil = they are closed.
+	Home      *door.Listener
+	Identify  door.Identifier // nil = door.Open
+	Admission door.Admission  // nil = door.AdmitAll
+	Observe   Observer        // nil = nobody
+	Log       *slog.Logger    // nil = slog.Default
+	Now       func() time.Time
+	Limits    Limits
+	Access    Access
+	Aliases   []Alias
+	Version   string // of the product, for the OpenAPI document
+}
+
+// Limits of requests and connections. Zero fields are the defaults.
+type Limits struct {
+	Body  int64 // bytes of a request's body; default 8 MiB
+	Lives int   // streams, sockets and held requests at a time; default 100,000
+	// Rotate is about how long a stream of server-sent events lives before the
+	// client is asked to come back; default 1h.
+	Rotate time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Body <= 0 {
+		l.Body = 8 << 20
+	}
+	if l.Lives <= 0 {
+		l.Lives = 100_000
+	}
+	if l.Rotate <= 0 {
+		l.Rotate = time.Hour
+	}
+	return l
+}
+
+// Alias puts a pattern at a path of the user's choice.
+type Alias struct {
+	Path  string // "/chat"
+	As    string // "poll", "sse", "websocket" or "publish"
+	Topic string
+}
+
+// Observer is told of every finished request, for metrics.
+type Observer interface {
+	Request(route string, status int, took time.Duration)
+}
+
+// API is the door. It is an http.Handler for /v1 and the aliases.
+type API struct {
+	opt    Options
+	paths  map[string][]*door.Route // by path, in the order of the table
+	mux    *http.ServeMux
+	routes []door.Route
+}
+
+// New builds the door.
+func New(opt Options) (*API, error) {
+	if opt.Identify == nil {
+		opt.Identify = door.Open{}
+	}
+	if opt.Admission == nil {
+		opt.Admission = door.AdmitAll{}
+	}
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	opt.Limits = opt.Limits.withDefaults()
+	a := &API{opt: opt, paths: map[string][]*door.Route{}, mux: http.NewServeMux()}
+	a.routes = a.table()
+	for i := range a.routes {
+		r := &a.routes[i]
+		a.paths[r.Path] = append(a.paths[r.Path], r)
+	}
+	for path := range a.paths {
+		a.mux.HandleFunc(path, a.serve)
+	}
+	for _, alias := range opt.Aliases {
+		if err := a.alias(alias); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// Routes is the table.
+func (a *API) Routes() []door.Route { return a.routes }
+
+// alias serves a path of the user's by the routes of one pattern's path.
+func (a *API) alias(alias Alias) error {
+	if err := topic.CheckName(alias.Topic); err != nil {
+		return err
+	}
+	if len(alias.Path) < 2 || alias.Path[0] != '/' {
+		return parley.BadField("routes", "the path "+alias.Path+" does not begin with /", "write it like /chat")
+	}
+	name, ok := map[string]string{"poll": "poll", "sse": "sse", "websocket": "websocket", "publish": "publish"}[alias.As]
+	if !ok {
+		return parley.BadField("routes", "no pattern "+alias.As+" for "+alias.Path, "use poll, sse, websocket or publish")
+	}
+	if _, pattern := a.mux.Handler(&http.Request{Method: http.MethodGet, URL: mustPath(alias.Path)}); pattern != "" {
+		return parley.BadField("routes", "the path "+alias.Path+" is taken", "choose another one")
+	}
+	var routes []*door.Route
+	for i := range a.routes {
+		if a.routes[i].Name == name {
+			routes = append(routes, &a.routes[i])
+		}
+	}
+	a.mux.HandleFunc(alias.Path, func(w http.ResponseWriter, r *http.Request) {
+		r.SetPathValue("topic", alias.Topic)
+		a.dispatch(w, r, routes)
+	})
+	return nil
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, pattern := a.mux.Handler(r); pattern == "" {
+		door.WriteProblem(w, &parley.Error{Code: parley.NotFound, Field: "path", Detail: "nothing is at " + r.URL.Path, Fix: "see /v1/openapi.json for what is there"}, door.TraceOf(r.Header.Get("Traceparent")))
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// Serves says whether a request is for this door; the console has the rest.
+func (a *API) Serves(r *http.Request) bool {
+	_, pattern := a.mux.Handler(r)
+	return pattern != ""
+}
+
+// serve is the handler of every path of the table.
+func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	a.dispatch(w, r, a.paths[r.Pattern])
+}

@@ -1,0 +1,175 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/wire/door"
+)
+
+// OpenAPI describes the routes as an OpenAPI 3.1 document.
+func OpenAPI(routes []door.Route, version string) map[string]any {
+	paths := map[string]any{}
+	for i := range routes {
+		r := &routes[i]
+		item, _ := paths[r.Path].(map[string]any)
+		if item == nil {
+			item = map[string]any{}
+			paths[r.Path] = item
+		}
+		method := strings.ToLower(r.Method)
+		if have, ok := item[method].(map[string]any); ok {
+			merge(have, r) // one operation that answers in several media types
+			continue
+		}
+		item[method] = operation(r)
+	}
+	return map[string]any{
+		"openapi": "3.1.0",
+		"info":    map[string]any{"title": "Parley", "version": version, "license": map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+		"paths":   paths,
+		"components": map[string]any{
+			"schemas":         map[string]any{"Problem": schemaOf(reflect.TypeFor[door.Problem]())},
+			"securitySchemes": map[string]any{"token": map[string]any{"type": "http", "scheme": "bearer"}},
+		},
+		"security": []any{map[string]any{}, map[string]any{"token": []any{}}},
+	}
+}
+
+func operation(r *door.Route) map[string]any {
+	status := r.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	success := map[string]any{"description": http.StatusText(status)}
+	if content := answerContent(r); len(content) > 0 {
+		success["content"] = content
+	}
+	responses := map[string]any{strconv.Itoa(status): success}
+	for _, code := range append([]parley.Code{parley.Unauthenticated, parley.Forbidden, parley.Throttled}, r.Errors...) {
+		responses[strconv.Itoa(door.Status(code))] = map[string]any{
+			"description": code.Info().Title,
+			"content":     map[string]any{"application/problem+json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Problem"}}},
+		}
+	}
+	op := map[string]any{"operationId": r.Name, "summary": r.Summary, "responses": responses, "parameters": parameters(r), "x-example": r.Example}
+	if r.Verb != "" {
+		op["x-scope"] = door.Scope{Verb: r.Verb, On: "{" + r.On + "}"}.String()
+	}
+	if r.Request != nil {
+		op["requestBody"] = map[string]any{"required": true, "content": map[string]any{"application/json": map[string]any{"schema": schemaOf(reflect.TypeOf(r.Request))}}}
+	} else if r.Method == http.MethodPost {
+		op["requestBody"] = map[string]any{"content": map[string]any{"*/*": map[string]any{"schema": map[string]any{}}}}
+	}
+	return op
+}
+
+func answerContent(r *door.Route) map[string]any {
+	content := map[string]any{}
+	if r.Answer != nil {
+		content["application/json"] = map[string]any{"schema": schemaOf(reflect.TypeOf(r.Answer))}
+	}
+	for _, media := range r.Media {
+		content[media] = map[string]any{"schema": map[string]any{"type": "string"}}
+	}
+	return content
+}
+
+// merge adds what a further route of the same method and path says.
+func merge(op map[string]any, r *door.Route) {
+	ok := op["responses"].(map[string]any)["200"].(map[string]any)
+	content := ok["content"].(map[string]any)
+	for media, c := range answerContent(r) {
+		content[media] = c
+	}
+	known := map[string]bool{}
+	list := op["parameters"].([]any)
+	for _, p := range list {
+		known[p.(map[string]any)["name"].(string)] = true
+	}
+	for _, p := range parameters(r) {
+		if !known[p.(map[string]any)["name"].(string)] {
+			list = append(list, p)
+		}
+	}
+	op["parameters"] = list
+	op["summary"] = op["summary"].(string) + " " + r.Summary
+}
+
+func parameters(r *door.Route) []any {
+	list := []any{}
+	for _, part := range strings.Split(r.Path, "/") {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			name = strings.TrimRight(name, ".}")
+			list = append(list, map[string]any{"name": name, "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
+		}
+	}
+	for _, p := range r.Params {
+		schema := map[string]any{"type": p.Type}
+		if p.Type == "duration" {
+			schema = map[string]any{"type": "string", "format": "go-duration"}
+		}
+		if p.Default != "" {
+			schema["default"] = p.Default
+		}
+		list = append(list, map[string]any{"name": p.Name, "in": p.In, "description": p.Description, "schema": schema})
+	}
+	return list
+}
+
+// schemaOf derives a JSON schema from a Go type and its json tags.
+func schemaOf(t reflect.Type) map[string]any {
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return map[string]any{"type": "string", "format": "date-time"}
+	case t == reflect.TypeFor[json.RawMessage]():
+		return map[string]any{"type": "object"}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return schemaOf(t.Elem())
+	case reflect.String:
+		return map[string]any{"type": "string"}
+	case reflect.Bool:
+		return map[string]any{"type": "boolean"}
+	case reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint32, reflect.Uint64:
+		return map[string]any{"type": "integer"}
+	case reflect.Float64:
+		return map[string]any{"type": "number"}
+	case reflect.Slice:
+		return map[string]any{"type": "array", "items": schemaOf(t.Elem())}
+	case reflect.Struct:
+		return structSchema(t)
+	}
+	return map[string]any{}
+}
+
+func structSchema(t reflect.Type) map[string]any {
+	properties, required := map[string]any{}, []any{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		properties[name] = schemaOf(f.Type)
+		if !strings.Contains(options, "omit") {
+			required = append(required, name)
+		}
+	}
+	s := map[string]any{"type": "object", "properties": properties}
+	if len(required) > 0 {
+		s["required"] = required
+	}
+	return s
+}
+
+// openapi answers with the document of this server.
+func (a *API) openapi(c *door.Call) error {
+	return answerJSON(c.W, http.StatusOK, OpenAPI(a.routes, a.opt.Version))
+}

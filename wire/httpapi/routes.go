@@ -1,0 +1,14 @@
+package httpapi
+
+import "github.com/parleyhq/parley/wire/door"
+
+// table is every operation of the door, in the order in which people read it.
+func (a *API) table() []door.Route {
+	var all []door.Route
+	for _, part := range [][]door.Route{
+		a.publishRoutes(), a.topicRoutes(), a.pollRoutes(), a.sseRoutes(), a.websocketRoutes(), a.metaRoutes(),
+	} {
+		all = append(all, part...)
+	}
+	return all
+}
