@@ -46,8 +46,8 @@
 //
 // # What Ask promises
 //
-// The request runs at most once for each Ask that returns nil or an error other
-// than Unknown; after Unavailable it certainly left no trace. Ask repeats what
+// A request takes effect at most once for each Ask that returns nil or an error
+// other than Unknown; after Unavailable it certainly left no trace. Ask repeats what
 // certainly left no trace, on the new owner, until its context or Patience ends.
 // What may have left one (Unknown) it hands to the caller, who asks again if the
 // request can be made twice, or if the machine knows requests by an id.
