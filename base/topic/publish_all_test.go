@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/engine/memlog"
@@ -126,4 +127,60 @@ func TestPublishAllTouchesTooMuch(t *testing.T) {
 	}
 	_, _, err := r.PublishAll(ctx, []TopicEvents{{"wide", events}}, PublishOptions{})
 	wantCode(t, err, parley.TooLarge, "events")
+}
+
+// TestPublishAllFindsItsOwnBatch has batches alike before and beside the one
+// that a replay looks for.
+func TestPublishAllFindsItsOwnBatch(t *testing.T) {
+	ctx := context.Background()
+	log := &faulty{Log: memlog.New(memlog.Options{})}
+	now := time.Now()
+	r := newTest(t, log, Options{AutoCreate: true, Now: func() time.Time { return now }})
+	event := parley.Event{ID: "1", Source: "/s", Type: "t", Data: []byte("x")}
+	if _, _, err := r.Publish(ctx, "a", []parley.Event{event}, PublishOptions{}); err != nil { // the same bytes
+		t.Fatal(err)
+	}
+	beside := false
+	log.append = func(w ...parley.Write) error {
+		if len(w) == 2 && !beside {
+			beside = true
+			other := event
+			other.ID = "2" // as many bytes
+			_, _, err := r.Publish(ctx, "a", []parley.Event{other}, PublishOptions{})
+			return err
+		}
+		return nil
+	}
+	all, key := []TopicEvents{{"a", []parley.Event{event}}}, PublishOptions{IdempotencyKey: "k"}
+	first, _, err := r.PublishAll(ctx, all, key)
+	if err != nil || first[0].Position != 3 {
+		t.Fatal(first, err)
+	}
+	again, replayed, err := r.PublishAll(ctx, all, key)
+	if err != nil || !replayed || !reflect.DeepEqual(again, first) {
+		t.Fatal(again, replayed, err)
+	}
+}
+
+func TestWindow(t *testing.T) {
+	var w window
+	start := time.Now()
+	a, b := onceKey("all", "", "a"), onceKey("all", "", "b")
+	w.add(&commit{key: a, at: start, base: 1})
+	w.add(&commit{key: b, at: start.Add(time.Minute), base: 2})
+	last := start.Add(parley.OnceWindow - 1)
+	if w.find(last, a) == nil || w.expire(last) != 0 {
+		t.Fatal("forgotten within the window")
+	}
+	if w.find(last.Add(1), a) != nil {
+		t.Fatal("remembered beyond the window")
+	}
+	if w.expire(last.Add(1)) != 2 || w.find(last, a) != nil || w.find(last, b) == nil {
+		t.Fatal("expire")
+	}
+	again := &commit{key: b, at: last, base: 3}
+	w.add(again) // the newest of a key counts, and the older one does not take it along
+	if w.expire(start.Add(time.Minute+parley.OnceWindow)) != 3 || w.find(last, b) != again {
+		t.Fatal("the newer commit went with the older one")
+	}
 }

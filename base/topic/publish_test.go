@@ -349,3 +349,50 @@ func TestConcurrentPublish(t *testing.T) {
 		t.Fatalf("%d events that no answer names", len(events))
 	}
 }
+
+func TestNoDataDiffersFromEmptyData(t *testing.T) {
+	ctx := context.Background()
+	r := newTest(t, memlog.New(memlog.Options{}), Options{AutoCreate: true})
+	key := PublishOptions{IdempotencyKey: "k"}
+	if _, _, err := r.Publish(ctx, "orders", []parley.Event{{Data: []byte{}}}, key); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := r.Publish(ctx, "orders", []parley.Event{{}}, key)
+	wantCode(t, err, parley.KeyReused, "Idempotency-Key")
+}
+
+// TestReplayAfterCompaction repeats a request of which only a part is stored:
+// there is nothing left to compare it with.
+func TestReplayAfterCompaction(t *testing.T) {
+	ctx := context.Background()
+	for _, left := range []int{1, 0} {
+		log := memlog.New(memlog.Options{})
+		r := newTest(t, log, Options{AutoCreate: true})
+		key := PublishOptions{IdempotencyKey: "k"}
+		events := []parley.Event{keyed("old", "a"), keyed("new", "a")}
+		if _, _, err := r.Publish(ctx, "orders", []parley.Event{{}}, PublishOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		first, _, err := r.Publish(ctx, "orders", events, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := r.Publish(ctx, "orders", []parley.Event{{}}, PublishOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		topic, _ := r.Get("orders")
+		err = log.Rewrite(ctx, topic.Partitions[0].Stream, first[0].Position, first[1].Position+1, func(b parley.Batch) (parley.Batch, error) {
+			return b.Keep(func(rec parley.Record) bool { return left == 1 && rec.Position == first[1].Position })
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(stored(t, r, "orders")); n != 2+left {
+			t.Fatalf("%d events are stored", n)
+		}
+		again, replayed, err := r.Publish(ctx, "orders", events, key)
+		if err != nil || !replayed || !reflect.DeepEqual(again, first) {
+			t.Fatal(again, replayed, err)
+		}
+	}
+}
