@@ -245,7 +245,7 @@ func (r *Registry) locate(ctx context.Context, p committed) (parley.Position, er
 			return 0, err
 		}
 		for b := range run.Batches() {
-			if b.Base() >= p.After && b.Size() == p.Size && crcOf(b) == p.CRC {
+			if b.Size() == p.Size && crcOf(b) == p.CRC {
 				base := b.Base()
 				run.Release()
 				return base, nil
