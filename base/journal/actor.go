@@ -214,16 +214,9 @@ func (c *call) late() error {
 // fail answers everybody who waits.
 func (a *actor) fail(r result) {
 	lost := a.flight
-	for _, g := range []*group{a.flight, a.open} {
-		if g == nil {
-			continue
-		}
-		for _, c := range g.waiters {
-			c.done <- c.fate(lost, r.certain, r.err)
-		}
-		g.waiters = nil
+	for _, c := range a.lost() {
+		c.done <- c.fate(lost, r.certain, r.err)
 	}
-	a.flight, a.firm = nil, nil
 }
 
 // commit appends the groups of jobs, one at a time, until jobs is closed. It is

@@ -79,6 +79,16 @@ func (l *ledger) landed() *group {
 	return g
 }
 
+// lost ends both groups and gives all who wait.
+func (l *ledger) lost() (waiters []*call) {
+	if l.flight != nil {
+		waiters = l.flight.waiters
+	}
+	waiters = append(waiters, l.open.waiters...)
+	l.flight, l.open, l.firm = nil, newGroup(), nil
+	return waiters
+}
+
 // fate is what became of a call's group, and so of the call.
 func (c *call) fate(failed *group, certain bool, why error) error {
 	if c.group != nil && c.group == failed && !certain {

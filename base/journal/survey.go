@@ -77,7 +77,10 @@ func (s *survey) record(rec parley.Record) error {
 	}
 	if !s.any {
 		s.any = true
-		s.whole = k == kindMove && number == 1 || k != kindMove && number == 0
+		s.whole = number == s.follows(k)
+		if !s.whole {
+			s.cause = parley.Errorf(parley.Damaged, "the stream begins at %d with record %q of number %d", rec.Position, string(k), number)
+		}
 	} else if expect := s.follows(k); number != expect {
 		s.lost(parley.Errorf(parley.Damaged, "record %q at %d has number %d, %d would follow", string(k), rec.Position, number, expect))
 	}
