@@ -190,3 +190,34 @@ func BenchmarkMask(b *testing.B) {
 		Mask(p, testKey)
 	}
 }
+
+// BenchmarkEcho is one small message there and back over loopback.
+func BenchmarkEcho(b *testing.B) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ln.Close()
+	nc, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	server, err := ln.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := newConn(server, agreement{}, testOptions(b, Options{}), nil)
+	ran := echo(c)
+	in, out := maskedString(0x81, "hello, how are you?"), make([]byte, 2+19)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := nc.Write(in); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(nc, out); err != nil {
+			b.Fatal(err)
+		}
+	}
+	_ = nc.Close()
+	<-ran
+}

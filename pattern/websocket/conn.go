@@ -105,7 +105,8 @@ func (c *Conn) Read(ctx context.Context) (Opcode, []byte, error) {
 
 // Run reads until the connection ends and hands each message to handle. The
 // bytes belong to handle until it returns, then they are used again; a copy may
-// be kept. Messages that arrive meanwhile wait in the network.
+// be kept. Messages that arrive meanwhile wait in the network. Calls of handle
+// follow one another, not all of them on the same goroutine.
 //
 // An error of handle ends the connection: a *CloseError with its code and reason,
 // any other with CloseInternal and no word of it on the wire. So does the end of
@@ -147,14 +148,21 @@ func (c *Conn) Run(ctx context.Context, handle func(Opcode, []byte) error) error
 // costs its goroutine's stack.
 func (c *Conn) loop(ctx context.Context, handle func(Opcode, []byte) error) error {
 	defer c.watch(ctx)()
+	last := -quiet
 	for {
 		op, data, err := c.next(ctx)
 		if err != nil {
 			return err
 		}
+		seen := time.Duration(c.life.seen.Load())
 		c.handling.Store(true)
-		err = handle(op, data)
+		if seen-last < quiet {
+			err = handle(op, data)
+		} else {
+			err = aside(handle, op, data)
+		}
 		c.handling.Store(false)
+		last = seen
 		c.rx.done()
 		if err != nil {
 			return err
@@ -252,6 +260,26 @@ func (c *Conn) broken(err error) error {
 	}
 	return &CloseError{Code: CloseAbnormal, Err: &parley.Error{Code: parley.Unavailable, Detail: "connection lost", Err: err}}
 }
+
+// quiet is the pause after which a message is handled aside.
+const quiet = time.Second
+
+// aside runs handle on a goroutine of its own and waits for it. A stack that has
+// grown for a handler never becomes as small again as a new one, so that a
+// connection that speaks now and then would keep twice what it needs to wait. It
+// costs some microseconds, which a connection that speaks often does not pay.
+func aside(handle func(Opcode, []byte) error, op Opcode, data []byte) error {
+	done := make(chan error, 1)
+	go func() {
+		err := errNoAnswer
+		defer func() { done <- err }()
+		err = handle(op, data)
+	}()
+	return <-done
+}
+
+// errNoAnswer stands for a handler that ended its goroutine instead of returning.
+var errNoAnswer error = &parley.Error{Code: parley.Internal, Detail: "the handler did not return"}
 
 // inbox is what has been read and not yet understood, and what is owed for it.
 type inbox struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -397,4 +398,46 @@ func TestIncompressibleStaysPlain(t *testing.T) {
 	if f := <-got; len(f) != 2 || f[0] != "text ab" || f[1] != "text ab" {
 		t.Errorf("%q", f)
 	}
+}
+
+// A handler that ends its goroutine must not take the connection with it.
+func TestHandlerThatNeverReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, nc := connect(t, 0, Options{})
+		got, ran := frames(nc), make(chan error, 1)
+		go func() {
+			ran <- c.Run(t.Context(), func(Opcode, []byte) error { runtime.Goexit(); return nil })
+		}()
+		mustWrite(t, nc, join(maskedString(0x81, "?"), closing(1011, "")))
+		if f := <-got; len(f) != 1 || f[0] != "close 1011" {
+			t.Errorf("the peer saw %q", f)
+		}
+		_ = nc.Close()
+		if err := <-ran; parley.CodeOf(err) != parley.Internal {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// Calls of the handler follow one another in order, whether the messages come
+// after a pause or at once.
+func TestHandlerKeepsTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, nc := connect(t, 0, Options{})
+		var said []byte
+		ran := make(chan error, 1)
+		go func() {
+			ran <- c.Run(t.Context(), func(_ Opcode, p []byte) error { said = append(said, p...); return nil })
+		}()
+		for _, pause := range []time.Duration{0, 0, 2 * time.Second, 0, quiet, quiet - 1, 5 * time.Second} {
+			<-time.After(pause)
+			mustWrite(t, nc, join(maskedString(0x81, "a"), maskedString(0x81, "b")))
+			synctest.Wait()
+		}
+		mustWrite(t, nc, closing(1000, ""))
+		_ = nc.Close()
+		if err := <-ran; err != nil || string(said) != "ababababababab" {
+			t.Errorf("%q, %v", said, err)
+		}
+	})
 }
