@@ -42,6 +42,9 @@ type source struct {
 	partition int
 	number    uint64
 	stats     parley.Stats
+	// successor says that the cursor names a stream that is no more: this one may
+	// have taken its place.
+	successor bool
 }
 
 // first is the lowest place: nothing is below, and a reader that waits there for
@@ -50,7 +53,8 @@ const first parley.Position = 1
 
 // resume decides where a reader with a cursor goes on in one stream. marks are
 // the cursor's; a stream that is newer than all of them did not exist when the
-// cursor was made, and is read from its beginning.
+// cursor was made, and is read from its beginning; unless a stream of the cursor
+// was deleted since, and the topic was made anew.
 func resume(marks []cursor.Mark, s source) (parley.Position, *Notice) {
 	var newest uint64
 	for _, m := range marks {
@@ -59,7 +63,7 @@ func resume(marks []cursor.Mark, s source) (parley.Position, *Notice) {
 		}
 		newest = max(newest, m.Number)
 	}
-	if s.number > newest {
+	if s.number > newest && !s.successor {
 		return first, gapAt(first, s)
 	}
 	return 0, &Notice{Kind: Reset, Topic: s.topic, Partition: s.partition}

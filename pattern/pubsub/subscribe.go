@@ -170,13 +170,14 @@ func (s *Subscription) enter(ctx context.Context, t topic.Topic, partition int, 
 	p := place{sub: s, fleeting: topic.IsEphemeral(t.Name), earliest: stats.Earliest}
 	switch {
 	case r.From.kind == fromEarliest && !p.fleeting:
+		p.at = max(stats.Earliest, first) // a place, so that a gap after it is noticed
 	case r.From.kind == fromTime && !p.fleeting:
 		if p.at, err = s.hub.at(ctx, part.Stream, r.From); err != nil {
 			return err
 		}
 	case r.From.kind == fromCursor && !p.fleeting:
 		var notice *Notice
-		src := source{topic: t.Name, partition: partition, number: part.Number, stats: stats}
+		src := source{topic: t.Name, partition: partition, number: part.Number, stats: stats, successor: s.hub.anyRetired(marks)}
 		if p.at, notice = resume(marks, src); notice != nil {
 			if r.Strict {
 				return notice.Err()
@@ -189,6 +190,15 @@ func (s *Subscription) enter(ctx context.Context, t topic.Topic, partition int, 
 	p.tail = s.hub.acquire(t, partition, stats.Epoch)
 	s.places = append(s.places, p)
 	return nil
+}
+
+func (h *Hub) anyRetired(marks []cursor.Mark) bool {
+	for _, m := range marks {
+		if h.topics.Retired(m.Number) {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *Hub) at(ctx context.Context, s parley.Stream, f From) (parley.Position, error) {

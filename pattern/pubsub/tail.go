@@ -41,17 +41,11 @@ func (t *tail) stream() parley.Stream { return t.topic.Partitions[t.partition].S
 // to the log themselves, to meet the error there; the follower tries again.
 func (t *tail) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		end, err := t.hub.log.End(ctx, t.stream())
-		if err == nil {
-			t.reset(end)
-			for run, err := range parley.Follow(ctx, t.hub.log, parley.Place{Stream: t.stream(), At: end}, followBytes) {
-				if err != nil {
-					break
-				}
-				t.add(run)
-			}
-		}
+		err := t.followFromEnd(ctx)
 		t.fail()
+		if parley.CodeOf(err) == parley.Trimmed {
+			continue // retention overtook the follower: the end is elsewhere now
+		}
 		retry := time.NewTimer(time.Second)
 		select {
 		case <-ctx.Done():
@@ -59,6 +53,21 @@ func (t *tail) follow(ctx context.Context) {
 		}
 		retry.Stop()
 	}
+}
+
+func (t *tail) followFromEnd(ctx context.Context) error {
+	end, err := t.hub.log.End(ctx, t.stream())
+	if err != nil {
+		return err
+	}
+	t.reset(end)
+	for run, err := range parley.Follow(ctx, t.hub.log, parley.Place{Stream: t.stream(), At: end}, followBytes) {
+		if err != nil {
+			return err
+		}
+		t.add(run)
+	}
+	return ctx.Err()
 }
 
 // reset makes the tail live and empty at end.
