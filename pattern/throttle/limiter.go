@@ -75,6 +75,8 @@ func (o Options) normal(words int) (Options, error) {
 // would, 64 times over, and a key that is limited stays limited.
 type Limiter struct {
 	name   string
+	rule   atomic.Pointer[Rule] // the newest; shards get theirs one after the other
+	change sync.Mutex           // one change at a time
 	shards []*shard
 	shift  uint
 	seeds  [2]maphash.Seed
@@ -110,6 +112,7 @@ func New(limit Limit, o Options) (*Limiter, error) {
 		now:   newNow(o.Now),
 		maxes: lineLimits{wait: o.MaxWait, line: o.MaxLine, all: int64(o.MaxWaiting)},
 	}
+	l.rule.Store(rule)
 	last := lockOrder.Add(uint64(n))
 	for i := range l.shards {
 		keys := (o.MaxKeys + n - 1 - i) / n
@@ -148,12 +151,7 @@ func (l *Limiter) shard(h hash) *shard { return l.shards[h.hi>>l.shift] }
 func (l *Limiter) Name() string { return l.name }
 
 // Limit is the limit in force, defaults filled in.
-func (l *Limiter) Limit() Limit {
-	s := l.shards[0]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.rule.limit
-}
+func (l *Limiter) Limit() Limit { return l.rule.Load().limit }
 
 // Allow takes one unit for key and says whether it could. It never waits. For
 // a held limit use TryAcquire.
@@ -233,6 +231,7 @@ func (l *Limiter) SetLimit(limit Limit) error {
 	if old := l.Limit(); rule.held != old.held() {
 		return fmt.Errorf("throttle: algorithm: cannot change from %s to %s in place; make a new limiter", old.Algorithm, limit.Algorithm)
 	}
+	l.rule.Store(rule)
 	for _, s := range l.shards {
 		s.mu.Lock()
 		now := l.now()
