@@ -14,10 +14,16 @@ import (
 // All of that lasts at most Options.CloseTimeout, after which the connection is
 // dropped. Further calls, and calls after the peer began, wait for that end too.
 //
-// Inside the handler of Run it sends the frame and returns; Run does the rest.
+// While the handler of Run is at work it sends the frame and returns; Run does the
+// rest.
 // It returns nil if the handshake was completed, and for a code that may not be
 // sent (such as CloseNoStatus) an empty close frame goes out.
 func (c *Conn) Close(code CloseCode, reason string) error {
+	select {
+	case <-c.gone:
+		return c.ended()
+	default:
+	}
 	c.beginClose()
 	err := c.sendClose(code, reason)
 	if c.handling.Load() {

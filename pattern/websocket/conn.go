@@ -119,14 +119,14 @@ func (c *Conn) Run(ctx context.Context, handle func(Opcode, []byte) error) error
 	select {
 	case c.reading <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return c.Close(CloseGoingAway, goingAway)
 	}
 	err := c.loop(ctx, handle)
 	<-c.reading
 	switch end := (*CloseError)(nil); {
 	case err == nil:
 		return nil
-	case c.closing.Load() && errors.As(err, &end):
+	case (c.closing.Load() || c.dropped.Load()) && errors.As(err, &end):
 		if end.Remote && (c.mine || end.Code == CloseNormal || end.Code == CloseGoingAway || end.Code == CloseNoStatus) {
 			return nil
 		}
@@ -135,7 +135,7 @@ func (c *Conn) Run(ctx context.Context, handle func(Opcode, []byte) error) error
 		// handle wanted to write, but the closing had begun: no fault of its.
 		return c.Close(CloseNormal, "")
 	case ctx.Err() != nil:
-		return c.Close(CloseGoingAway, "server is going away")
+		return c.Close(CloseGoingAway, goingAway)
 	case errors.As(err, &end):
 		_ = c.Close(end.Code, end.Reason) // handle's error says more
 	default:
@@ -143,6 +143,8 @@ func (c *Conn) Run(ctx context.Context, handle func(Opcode, []byte) error) error
 	}
 	return err
 }
+
+const goingAway = "server is going away"
 
 // loop is the inside of Run. Its frame is small on purpose: an idle connection
 // costs its goroutine's stack.

@@ -441,3 +441,40 @@ func TestHandlerKeepsTheOrder(t *testing.T) {
 		}
 	})
 }
+
+// Run does not leave a connection behind whose context had ended before.
+func TestRunWithAnEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		c, nc := connect(t, 0, Options{})
+		got := frames(nc)
+		mustWrite(t, nc, closing(1001, ""))
+		ran := make(chan error, 1)
+		go func() { ran <- c.Run(ctx, c.Write) }()
+		if f := <-got; len(f) != 1 || f[0] != "close 1001" {
+			t.Errorf("the peer saw %q", f)
+		}
+		_ = nc.Close()
+		if err := <-ran; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		<-c.Done()
+	})
+}
+
+// Nothing of a lost connection stays: no clock, no wait.
+func TestCloseAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, nc := connect(t, 0, Options{})
+		ran := echo(c)
+		_ = nc.Close()
+		if err := <-ran; CloseCodeOf(err) != CloseAbnormal {
+			t.Errorf("Run: %v", err)
+		}
+		start := time.Now()
+		if err := c.Close(CloseNormal, ""); err == nil || time.Since(start) != 0 || c.closing.Load() {
+			t.Errorf("Close: %v after %v", err, time.Since(start))
+		}
+	})
+}

@@ -1,6 +1,6 @@
 // Package websocket is a strict RFC 6455 server for net/http, with
 // permessage-deflate (RFC 7692), made for very many connections that are mostly
-// quiet. It needs no log and no other part of Parley.
+// quiet. It needs no log.
 //
 //	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
 //		c, err := websocket.Upgrade(w, r, websocket.Options{})
@@ -18,10 +18,11 @@
 //
 //	messages        in order, at most once; a connection remembers nothing
 //	text            UTF-8, checked as it arrives: the first bad byte ends with 1007
+//	                (a compressed message is checked when it is whole)
 //	size            Options.MaxMessage, before and after inflating; else 1009
 //	fragments       Options.MaxFragments; else 1008
 //	memory          follows the bytes received, never a length the peer declares
-//	idle connection its Conn and one goroutine, about 3 KB; no buffer
+//	idle connection its Conn and one goroutine: 3.3 KB of heap and stack, no buffer
 //	slow reader     a write ends after Options.WriteTimeout, then the peer is dropped
 //	ping            answered in order with its payload, before the next message
 //	silent peer     Conn.KeepAlive, or Conn.Beat driven by one timing wheel for all

@@ -73,7 +73,11 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.CloseTimeout, 2*time.Second)
 	if o.Refuse == nil {
 		o.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, err error) {
-			http.Error(w, err.Error(), status)
+			text := err.Error()
+			if status >= http.StatusInternalServerError {
+				text = http.StatusText(status) // the cause is none of the client's business
+			}
+			http.Error(w, text, status)
 		}
 	}
 	return o, nil
