@@ -24,7 +24,8 @@ func Latest() From { return From{} }
 // Earliest begins with the oldest event that retention still holds.
 func Earliest() From { return From{kind: fromEarliest} }
 
-// After begins right after a cursor.
+// After begins right after a cursor, or after several joined by commas, each of
+// other streams.
 func After(cursor string) From { return From{kind: fromCursor, cursor: cursor} }
 
 // At begins with the first event appended at or after a time.

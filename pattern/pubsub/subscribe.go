@@ -81,19 +81,28 @@ func (h *Hub) patterns(r Request) ([]topic.Pattern, error) {
 	return list, nil
 }
 
-// open reads the cursor, if there is one. One that cannot be read is told as a
-// Reset, and the reader begins with the next event.
+// open reads the cursors, if there are any: a reader of several streams may hold
+// one for each, and gives them joined by commas. One that cannot be read is told
+// as a Reset, and the reader begins with the next event.
 func (s *Subscription) open(r *Request) ([]cursor.Mark, error) {
 	if r.From.kind != fromCursor {
 		return nil, nil
 	}
-	marks, err := s.hub.sealer.Open("", r.From.cursor)
-	if err != nil {
-		if r.Strict {
-			return nil, err
+	var marks []cursor.Mark
+	for token := range strings.SplitSeq(r.From.cursor, ",") {
+		more, err := s.hub.sealer.Open("", token)
+		if err == nil && len(marks)+len(more) > MaxStreams {
+			err = &parley.Error{Code: parley.BadCursor, Field: "after", Detail: "the cursors name more than " + strconv.Itoa(MaxStreams) + " streams", Fix: "resume fewer topics at a time"}
 		}
-		s.lost = append(s.lost, Notice{Kind: Reset, Topic: r.Topics[0]})
-		r.From = Latest()
+		if err != nil {
+			if r.Strict {
+				return nil, err
+			}
+			s.lost = append(s.lost, Notice{Kind: Reset, Topic: r.Topics[0]})
+			r.From = Latest()
+			return nil, nil
+		}
+		marks = append(marks, more...)
 	}
 	return marks, nil
 }

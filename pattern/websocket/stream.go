@@ -1,9 +1,11 @@
 package websocket
 
 import (
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
 )
 
@@ -23,13 +25,67 @@ func appendRaw(dst []byte, v *pubsub.View, compressed bool) []byte {
 	return AppendFrame(dst, op, v.Data, compressed)
 }
 
-// AppendRaw appends a delivery as the messages of a raw socket. The frames are
-// shared by all sockets. Notices have no place in a raw socket: whoever needs to
-// know about gaps uses the framed protocol.
-func (c *Conn) AppendRaw(dst []byte, d *pubsub.Delivery) []byte {
-	format := raws[0]
+// Framed is the subprotocol of sockets whose messages are JSON frames with the
+// whole event and a cursor:
+//
+//	{"topic":"orders","partition":0,"events":[…],"cursor":"…"}
+//	{"topic":"orders","partition":0,"notice":"gap","from":1,"to":5}
+//
+// The cursor is that of the frame's one stream, so that all sockets share the
+// frame; a client of several streams keeps one for each and resumes with all of
+// them, joined by commas.
+const Framed = "parley.v1"
+
+var framed = [2]*pubsub.Format{
+	{Name: "websocket-framed", Append: func(dst []byte, v *pubsub.View) []byte { return appendFramed(dst, v, false) }},
+	{Name: "websocket-framed-deflate", Append: func(dst []byte, v *pubsub.View) []byte { return appendFramed(dst, v, true) }},
+}
+
+func appendFramed(dst []byte, v *pubsub.View, compressed bool) []byte {
+	text := appendStream(make([]byte, 0, len(v.Data)+512), v.Topic, v.Partition)
+	text = append(text, `,"events":[`...)
+	text = append(v.AppendJSON(text), ']')
+	if !topic.IsEphemeral(v.Topic) { // what is not stored has no place
+		text = append(append(append(text, `,"cursor":"`...), v.Cursor()...), '"')
+	}
+	text = append(text, '}')
+	return AppendFrame(dst, Text, text, compressed)
+}
+
+func appendStream(dst []byte, topic string, partition int) []byte {
+	dst = parley.AppendJSONString(append(dst, `{"topic":`...), topic)
+	return strconv.AppendInt(append(dst, `,"partition":`...), int64(partition), 10)
+}
+
+func appendNotice(dst []byte, n *pubsub.Notice) []byte {
+	text := appendStream(nil, n.Topic, n.Partition)
+	text = parley.AppendJSONString(append(text, `,"notice":`...), n.Kind.String())
+	text = strconv.AppendInt(append(text, `,"from":`...), int64(n.From), 10)
+	text = strconv.AppendInt(append(text, `,"to":`...), int64(n.To), 10)
+	return AppendFrame(dst, Text, append(text, '}'), false)
+}
+
+// AppendOpening appends the first frame of a framed socket: the reader's place,
+// before any event.
+func AppendOpening(dst []byte, cursor string) []byte {
+	return AppendFrame(dst, Text, append(append([]byte(`{"cursor":"`), cursor...), `"}`...), false)
+}
+
+// AppendDelivery appends a delivery as the messages of the socket: framed if that
+// was agreed, else raw, each the data of one event. The frames are shared by all
+// sockets. A raw socket has no place for notices: whoever needs to know about gaps
+// speaks Framed.
+func (c *Conn) AppendDelivery(dst []byte, d *pubsub.Delivery) []byte {
+	formats := raws
+	if c.agree.subprotocol == Framed {
+		formats = framed
+		for i := range d.Notices {
+			dst = appendNotice(dst, &d.Notices[i])
+		}
+	}
+	format := formats[0]
 	if c.agree.compress {
-		format = raws[1]
+		format = formats[1]
 	}
 	for _, chunk := range d.Chunks {
 		dst = append(dst, chunk.Frame(format).From(chunk.First)...)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -109,20 +112,36 @@ func New(opt Options) (*API, error) {
 // Routes is the table.
 func (a *API) Routes() []door.Route { return a.routes }
 
+// CheckAlias says whether an alias can be: a path of plain characters that is not
+// one of the server's own, a pattern, and the name of a topic. Errors: Invalid,
+// Forbidden.
+func CheckAlias(alias Alias) error {
+	if path := alias.Path; len(path) < 2 || path[0] != '/' || strings.Trim(path, pathBytes) != "" || strings.Contains(path, "//") || strings.Contains(path, "/.") {
+		return parley.BadField("path", strconv.Quote(path)+" is not a path that can be served", "write it like /chat, of letters, digits and -._~/")
+	}
+	for _, own := range []string{"/v1", "/healthz", "/readyz", "/metrics"} {
+		if alias.Path == own || strings.HasPrefix(alias.Path, own+"/") {
+			return parley.BadField("path", alias.Path+" is taken", "choose another path than those that begin with "+own)
+		}
+	}
+	if !slices.Contains(aliasPatterns, alias.As) {
+		return parley.BadField("as", strconv.Quote(alias.As)+" is not a pattern that a path can have", "use "+strings.Join(aliasPatterns, ", "))
+	}
+	return topic.CheckName(alias.Topic)
+}
+
+const pathBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/"
+
+var aliasPatterns = []string{"publish", "poll", "sse", "websocket"} // each the Name of its routes
+
 // alias serves a path of the user's by the routes of one pattern's path.
 func (a *API) alias(alias Alias) error {
-	if err := topic.CheckName(alias.Topic); err != nil {
+	if err := CheckAlias(alias); err != nil {
 		return err
 	}
-	if len(alias.Path) < 2 || alias.Path[0] != '/' {
-		return parley.BadField("routes", "the path "+alias.Path+" does not begin with /", "write it like /chat")
-	}
-	name, ok := map[string]string{"poll": "poll", "sse": "sse", "websocket": "websocket", "publish": "publish"}[alias.As]
-	if !ok {
-		return parley.BadField("routes", "no pattern "+alias.As+" for "+alias.Path, "use poll, sse, websocket or publish")
-	}
+	name := alias.As
 	if _, pattern := a.mux.Handler(&http.Request{Method: http.MethodGet, URL: mustPath(alias.Path)}); pattern != "" {
-		return parley.BadField("routes", "the path "+alias.Path+" is taken", "choose another one")
+		return parley.BadField("path", alias.Path+" is taken", "choose another one")
 	}
 	var routes []*door.Route
 	for i := range a.routes {

@@ -16,7 +16,7 @@ import (
 func (a *API) websocketRoutes() []door.Route {
 	return []door.Route{{
 		Method: http.MethodGet, Path: "/v1/topics/{topic}/ws", Name: "websocket", Pattern: "websocket",
-		Summary: "A raw WebSocket on a topic: each message sent is published, each event's data arrives as a message.",
+		Summary: "A WebSocket on a topic: each message sent is published, each event's data arrives as a message. With the subprotocol parley.v1, whole events arrive with their cursor.",
 		Verb:    "read", On: "topic", Status: http.StatusSwitchingProtocols, Handle: a.websocket,
 		Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Overloaded},
 		Params: []door.Param{
@@ -50,7 +50,7 @@ func (a *API) websocket(c *door.Call) error {
 		return errAnswered
 	}
 	hijacked(c.W, http.StatusSwitchingProtocols)
-	s := &socket{api: a, conn: conn, sub: sub, topic: name, who: c.Who}
+	s := &socket{api: a, conn: conn, sub: sub, topic: name, who: c.Who, opening: conn.Subprotocol() == websocket.Framed}
 	s.start()
 	return nil
 }
@@ -61,9 +61,10 @@ var errAnswered = &parley.Error{Code: parley.Invalid, Detail: "refused"}
 func (a *API) socketOptions(c *door.Call) websocket.Options {
 	trace := c.Trace
 	return websocket.Options{
-		Origins:     []string{"*"}, // Access has checked the origin
-		Compression: true,
-		MaxMessage:  int(min(a.opt.Limits.Body, topic.LargestMaxEvent)),
+		Origins:      []string{"*"}, // Access has checked the origin
+		Subprotocols: []string{websocket.Framed},
+		Compression:  true,
+		MaxMessage:   int(min(a.opt.Limits.Body, topic.LargestMaxEvent)),
 		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, err error) {
 			door.WriteProblem(w, &door.StatusError{Status: status, Err: err}, trace)
 		},
@@ -80,6 +81,8 @@ type socket struct {
 	who   door.Identity
 	task  door.Task
 	timer door.Timer
+
+	opening bool // the first frame is to be sent
 
 	mu   sync.Mutex
 	busy bool // a goroutine is writing buf
@@ -172,6 +175,12 @@ func (s *socket) pump() {
 	case beat:
 		s.pulse()
 	}
+	if s.opening {
+		s.opening = false
+		if s.buf = websocket.AppendOpening(s.buf[:0], s.sub.Cursor()); !s.send() {
+			return
+		}
+	}
 	for {
 		d, err := s.sub.Fetch(s.api.opt.Context, fillBytes)
 		if err != nil {
@@ -184,7 +193,7 @@ func (s *socket) pump() {
 			}
 			continue
 		}
-		if s.buf = s.conn.AppendRaw(s.buf[:0], &d); !s.send() {
+		if s.buf = s.conn.AppendDelivery(s.buf[:0], &d); !s.send() {
 			return
 		}
 	}
