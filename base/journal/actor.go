@@ -224,8 +224,9 @@ func (a *actor) fail(r result) {
 func (j *Journal) commit(ctx context.Context, jobs <-chan job, results chan<- result) {
 	defer close(results)
 	for w := range jobs {
-		results <- j.append(ctx, w.g, results)
-		if w.trim == 0 {
+		r := j.append(ctx, w.g, results)
+		results <- r
+		if w.trim == 0 || r.err != nil { // a snapshot whose end was not appended is none
 			continue
 		}
 		tctx, cancel := context.WithTimeout(ctx, j.opt.Patience)

@@ -15,9 +15,15 @@ import (
 	"github.com/parleyhq/parley/base/journal"
 )
 
+// fataler is a test of package testing or rapid.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+}
+
 // drop takes the records of a kind out of [from, to): what damage does. It
 // returns how many there were.
-func drop(t testing.TB, log parley.Log, kind byte, from, to parley.Position) (n int) {
+func drop(t fataler, log parley.Log, kind byte, from, to parley.Position) (n int) {
 	t.Helper()
 	err := log.(parley.Rewriter).Rewrite(context.Background(), stream, 0, end(t, log), func(b parley.Batch) (parley.Batch, error) {
 		return b.Keep(func(rec parley.Record) bool {
@@ -35,7 +41,7 @@ func drop(t testing.TB, log parley.Log, kind byte, from, to parley.Position) (n 
 }
 
 // positions gives the positions of the records of a kind.
-func positions(t testing.TB, log parley.Log, kind byte) (list []parley.Position) {
+func positions(t fataler, log parley.Log, kind byte) (list []parley.Position) {
 	t.Helper()
 	at := parley.Place{Stream: stream}
 	for {
@@ -59,7 +65,7 @@ func positions(t testing.TB, log parley.Log, kind byte) (list []parley.Position)
 	}
 }
 
-func end(t testing.TB, log parley.Log) parley.Position {
+func end(t fataler, log parley.Log) parley.Position {
 	t.Helper()
 	p, err := log.End(context.Background(), stream)
 	if err != nil {
