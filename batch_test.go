@@ -255,7 +255,11 @@ func TestBatchRefused(t *testing.T) {
 		{"a changed byte", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, parley.Damaged},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			if _, err := parley.ParseBatch(c.change(bytes.Clone(valid))); parley.CodeOf(err) != c.code || err == nil {
+			b := c.change(bytes.Clone(valid))
+			if len(b) >= 61 && c.rule != "a changed byte" {
+				reseal(b) // so that the CRC is not what is found
+			}
+			if _, err := parley.ParseBatch(b); parley.CodeOf(err) != c.code || err == nil {
 				t.Errorf("error is %v, want %s", err, c.code)
 			}
 		})
@@ -281,7 +285,7 @@ func TestRecordsRefused(t *testing.T) {
 		{"value longer than the record", at(5, 0x7e), parley.Damaged},
 		{"too many headers", at(9, 4), parley.Damaged},
 		{"too few headers", at(9, 0), parley.Damaged},
-		{"a header without a name", func(b []byte) []byte { b[61+10] = 1; return append(b[:61+11], b[61+12:]...) }, parley.Damaged},
+		{"a header without a name", func(b []byte) []byte { b[61] -= 2; b[61+10] = 1; return append(b[:61+11], b[61+12:]...) }, parley.Damaged},
 		{"fewer records than there are", func(b []byte) []byte { b[60] = 1; return b }, parley.Damaged},
 		{"a codec that nobody registered", func(b []byte) []byte { b[22] = 7; return b }, parley.Unsupported},
 		{"gzip that is none", func(b []byte) []byte { b[22] = 1; return b }, parley.Damaged},

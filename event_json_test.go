@@ -52,6 +52,22 @@ func TestJSONGolden(t *testing.T) {
 	}
 }
 
+// Data that some encoding could spoil, with every kind of content type.
+func TestJSONAwkwardData(t *testing.T) {
+	for _, data := range []string{"", " ", "1 ", "\n1", "\"\xff\"", "\xff", "\ufeff1", "a\x00b", "\r\n", "{}{}", "\"\\ud800\"", "tru", "\u2028", "\"\u2028\""} {
+		for _, contentType := range []string{"", "application/json", "text/json", "a/b+json", "text/plain", "text/plain; charset=latin1", "image/png", "application/cloudevents+json"} {
+			want := parley.Event{ID: "1", Source: "/", Type: "t", DataContentType: contentType, Data: []byte(data)}
+			text := want.AppendJSON(nil)
+			got, err := parley.ParseJSON(text)
+			if err != nil {
+				t.Errorf("%s: %v", text, err)
+				continue
+			}
+			sameEvent(t, got, want)
+		}
+	}
+}
+
 func TestJSONScalars(t *testing.T) {
 	e, err := parley.ParseJSON([]byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t","flag":true,"off":false,"num":-7,"zero":-0,"nil":null,"empty":""}`))
 	if err != nil {
