@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,13 +83,13 @@ func (w *world) fault(t *rapid.T) {
 		w.log.set(nil)
 		return
 	}
+	var next atomic.Int32
 	w.log.set(func(context.Context, []parley.Write) (before, after error) {
-		if len(kinds) == 0 {
+		i := int(next.Add(1)) - 1
+		if i >= len(kinds) {
 			return nil, nil
 		}
-		kind := kinds[0]
-		kinds = kinds[1:]
-		switch kind {
+		switch kinds[i] {
 		case "lost before":
 			return errLost, nil
 		case "lost after":
@@ -167,12 +168,11 @@ func (w *world) crash(t *rapid.T) {
 	release := sync.OnceFunc(func() { close(hold) })
 	defer release()
 	happens := rapid.Bool().Draw(t, "the append happens")
-	first := true
+	var struck atomic.Bool
 	w.log.set(func(context.Context, []parley.Write) (before, after error) {
-		if !first {
+		if struck.Swap(true) {
 			return nil, nil
 		}
-		first = false
 		if happens {
 			return nil, errLost
 		}

@@ -38,8 +38,8 @@ type Options struct {
 	SnapshotMoves int
 	SnapshotBytes int64
 	// Patience is how long one Append may take before the journal asks whether it
-	// happened, and how long Run goes on after its context ended to settle what
-	// is under way. Default 5 s.
+	// happened. When its context ends, Run begins no new try after Patience, and so
+	// is over after twice as long at the most. Default 5 s.
 	Patience time.Duration
 	// Logger gets takeovers by others, stalls and failed trims. Default: nobody.
 	Logger *slog.Logger

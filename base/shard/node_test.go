@@ -45,10 +45,13 @@ func TestOldOwnerStopsBeforeNewOneBegins(t *testing.T) {
 			o.Handle(func(context.Context, []byte) ([]byte, error) { return nil, nil })
 			return j.Run(ctx)
 		})
-		look := func() error {
-			return reigns[0].journal.Do(t.Context(), func(*journal.Tx) error { return nil })
-		}
 		<-time.After(2700 * time.Millisecond) // not at a beat
+		mu.Lock()
+		first := reigns[0].journal
+		mu.Unlock()
+		look := func() error {
+			return first.Do(t.Context(), func(*journal.Tx) error { return nil })
+		}
 		c.Strike(moves, shardtest.Deaf)
 		struck := time.Now()
 		last := struck
