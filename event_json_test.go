@@ -116,6 +116,22 @@ func TestJSONRefused(t *testing.T) {
 	}
 }
 
+// An event that its receiver completes may lack what is required, and nothing
+// else.
+func TestParsePartialJSON(t *testing.T) {
+	got, err := parley.ParsePartialJSON([]byte(`{"data":{"a": 1},"x":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameEvent(t, got, parley.Event{DataContentType: "application/json", Data: []byte(`{"a": 1}`), Extensions: map[string]string{"x": "true"}})
+	for text, field := range map[string]string{
+		`[]`: "body", `{`: "body", `{"specversion":"0.3"}`: "specversion", `{"source":"a b"}`: "source", `{"time":"now"}`: "time", `{"id":1}`: "id", `{"A":1}`: "A",
+	} {
+		_, err := parley.ParsePartialJSON([]byte(text))
+		refused(t, err, parley.Invalid, field)
+	}
+}
+
 func TestJSONBatchRefused(t *testing.T) {
 	for _, c := range []struct{ rule, text, field string }{
 		{"null", `null`, "body"},

@@ -128,6 +128,12 @@ func TestJSONRoundTrip(t *testing.T) {
 			t.Fatalf("%s: %v", text, err)
 		}
 		sameEvent(t, got, want)
+		for _, text := range [][]byte{text, want.AppendJSONBase64(nil)} {
+			if got, err = parley.ParsePartialJSON(text); err != nil {
+				t.Fatalf("%s: %v", text, err)
+			}
+			sameEvent(t, got, want)
+		}
 	})
 }
 
