@@ -80,6 +80,9 @@ func (d *Delivery) Cursor() string { return d.sub.seal(d.marks) }
 // Cursor is the reader's cursor behind everything that was fetched.
 func (s *Subscription) Cursor() string { return s.seal(s.marks()) }
 
+// Streams is the number of streams that the cursor is about now.
+func (s *Subscription) Streams() int { return len(s.marks()) }
+
 func (s *Subscription) seal(marks []cursor.Mark) string { return s.hub.sealer.Seal("", marks) }
 
 // marks gives the places in the streams that the cursor is about.

@@ -69,6 +69,23 @@ func resume(marks []cursor.Mark, s source) (parley.Position, *Notice) {
 	return 0, &Notice{Kind: Reset, Topic: s.topic, Partition: s.partition}
 }
 
+// join puts marks together; of two for one stream, the further one counts.
+func join(marks, more []cursor.Mark) []cursor.Mark {
+next:
+	for _, m := range more {
+		for i := range marks {
+			if marks[i].Number == m.Number {
+				if m.Next > marks[i].Next {
+					marks[i] = m
+				}
+				continue next
+			}
+		}
+		marks = append(marks, m)
+	}
+	return marks
+}
+
 func resumeAt(m cursor.Mark, s source) (parley.Position, *Notice) {
 	switch {
 	case s.stats.Epoch != 0 && m.Epoch != 0 && m.Epoch != s.stats.Epoch:

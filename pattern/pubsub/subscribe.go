@@ -91,7 +91,10 @@ func (s *Subscription) open(r *Request) ([]cursor.Mark, error) {
 	var marks []cursor.Mark
 	for token := range strings.SplitSeq(r.From.cursor, ",") {
 		more, err := s.hub.sealer.Open("", token)
-		if err == nil && len(marks)+len(more) > MaxStreams {
+		if err == nil {
+			marks = join(marks, more)
+		}
+		if err == nil && len(marks) > MaxStreams {
 			err = &parley.Error{Code: parley.BadCursor, Field: "after", Detail: "the cursors name more than " + strconv.Itoa(MaxStreams) + " streams", Fix: "resume fewer topics at a time"}
 		}
 		if err != nil {
@@ -102,7 +105,6 @@ func (s *Subscription) open(r *Request) ([]cursor.Mark, error) {
 			r.From = Latest()
 			return nil, nil
 		}
-		marks = append(marks, more...)
 	}
 	return marks, nil
 }

@@ -65,10 +65,12 @@ func appendNotice(dst []byte, n *pubsub.Notice) []byte {
 	return AppendFrame(dst, Text, append(text, '}'), false)
 }
 
-// AppendOpening appends the first frame of a framed socket: the reader's place,
-// before any event.
-func AppendOpening(dst []byte, cursor string) []byte {
-	return AppendFrame(dst, Text, append(append([]byte(`{"cursor":"`), cursor...), `"}`...), false)
+// AppendOpening appends the first frame of a framed socket: the reader's place
+// before any event, and in how many streams that is. A client of one stream needs
+// only the newest cursor to resume; one of several also this first one.
+func AppendOpening(dst []byte, cursor string, streams int) []byte {
+	text := append(append([]byte(`{"cursor":"`), cursor...), `","streams":`...)
+	return AppendFrame(dst, Text, append(strconv.AppendInt(text, int64(streams), 10), '}'), false)
 }
 
 // AppendDelivery appends a delivery as the messages of the socket: framed if that

@@ -37,7 +37,7 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request, routes []*door.Ro
 // handler.
 func (a *API) admit(call *door.Call) error {
 	var err error
-	if call.Who, err = a.opt.Identify.Identify(credential(call.R), call.Now); err != nil {
+	if call.Who, err = a.opt.Identify.Identify(Credential(call.R), call.Now); err != nil {
 		return err
 	}
 	if call.Route.Verb != "" {
@@ -112,10 +112,10 @@ func accepts(r *http.Request, media string) bool {
 	return false
 }
 
-// credential is the bearer token of a request (RFC 6750 §2.1). A browser cannot
+// Credential is the bearer token of a request (RFC 6750 §2.1). A browser cannot
 // set headers for EventSource and WebSocket, so a GET may carry it in the query
 // (§2.3); queries are never logged.
-func credential(r *http.Request) string {
+func Credential(r *http.Request) string {
 	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "bearer") {
 		return strings.TrimSpace(token)
 	}

@@ -177,7 +177,7 @@ func (s *socket) pump() {
 	}
 	if s.opening {
 		s.opening = false
-		if s.buf = websocket.AppendOpening(s.buf[:0], s.sub.Cursor()); !s.send() {
+		if s.buf = websocket.AppendOpening(s.buf[:0], s.sub.Cursor(), s.sub.Streams()); !s.send() {
 			return
 		}
 	}

@@ -1,0 +1,12 @@
+// Package client is the Go SDK of a Parley server: publish, poll and subscribe,
+// over every transport with the same cursor.
+//
+//	c, err := client.New("http://127.0.0.1:7275", client.Options{})
+//	_, err = c.Publish(ctx, "orders", parley.Event{Data: []byte(`{"total":12}`), DataContentType: "application/json"})
+//	for got, err := range c.Subscribe(ctx, client.Subscription{Topics: []string{"orders"}, From: "earliest"}) { … }
+//
+// A subscription reconnects with jittered back-off and goes on from the last
+// event that the loop's body has finished with, whatever the transport. A publish
+// that fails without an answer is sent again under the same idempotency key, so it
+// happens once.
+package client
