@@ -68,7 +68,8 @@ type Decision struct {
 	// waiting does not help (Impossible, Closed).
 	RetryAfter time.Duration
 	// Reset is the time until one unit more than Remaining can be had; 0 when
-	// none is missing or nobody can know. [Rule.Take] leaves it 0.
+	// none is missing or nobody can know. Peek and TryAll fill it in, others
+	// leave it 0.
 	Reset time.Duration
 
 	at     time.Duration // when it was decided

@@ -28,8 +28,7 @@ type Options struct {
 	MaxWaiting int
 	// Now is the limiter's clock; nil means the monotonic clock of the process, started
 	// at the wall time at which the limiter was made, so that windows align
-	// with the wall clock. It may step and disagree with itself: see [Clock]. It
-	// is called under a lock, so it must be quick and not use the limiter.
+	// with the wall clock. It may step and disagree with itself: see [Clock].
 	// Waiting always takes real time.
 	Now func() time.Duration
 }
@@ -80,10 +79,8 @@ type Limiter struct {
 	shards []*shard
 	shift  uint
 	seeds  [2]maphash.Seed
-	// now is read under a shard's lock only: a reading that waited for the lock
-	// would spend units of a time that is over.
-	now   func() time.Duration
-	maxes lineLimits
+	now    func() time.Duration
+	maxes  lineLimits
 	// waiting counts those in line over all shards. Shards look at it without a
 	// common lock, so it may be passed by as many as there are shards.
 	waiting atomic.Int64
@@ -159,23 +156,29 @@ func (l *Limiter) Allow(key string) bool { return l.AllowN(key, 1).OK }
 
 // AllowN takes n units for key, all or none, and never waits. What it takes
 // can be given back by Refund; for Concurrency and Adaptive it must be.
-func (l *Limiter) AllowN(key string, n int64) Decision {
+func (l *Limiter) AllowN(key string, n int64) (d Decision) {
 	h := l.hash(key)
 	s := l.shard(h)
-	s.mu.Lock()
-	d := s.take(h, l.now(), n)
+	now := l.lock(s)
+	s.take(&d, h, now, n)
 	s.mu.Unlock()
 	return d
 }
 
+// lock locks a shard and says what time it is there.
+func (l *Limiter) lock(s *shard) time.Duration {
+	reading := l.now()
+	s.mu.Lock()
+	return s.moment(reading)
+}
+
 // Peek says what key could have and takes nothing. Of an unknown key it keeps
 // nothing either.
-func (l *Limiter) Peek(key string) Decision {
+func (l *Limiter) Peek(key string) (d Decision) {
 	h := l.hash(key)
 	s := l.shard(h)
-	s.mu.Lock()
-	now := l.now()
-	d := s.judge(h, now, 0)
+	now := l.lock(s)
+	s.judge(&d, h, now, 0)
 	d.Reset = s.rule.until(s.state(h), now, d)
 	s.mu.Unlock()
 	return d
@@ -190,8 +193,7 @@ func (l *Limiter) giveBack(h hash, d Decision, overloaded bool) {
 		return
 	}
 	s := l.shard(h)
-	s.mu.Lock()
-	now := l.now()
+	now := l.lock(s)
 	s.giveBack(h, now, d, overloaded)
 	if s.lines.waiting > 0 {
 		s.lines.hurry(h, now, d.shared)
@@ -205,11 +207,10 @@ func (l *Limiter) giveBack(h hash, d Decision, overloaded bool) {
 func (l *Limiter) Forget(key string) {
 	h := l.hash(key)
 	s := l.shard(h)
-	s.mu.Lock()
+	now := l.lock(s)
 	if !s.rule.held {
 		s.cells.forget(h)
 		if s.lines.waiting > 0 {
-			now := l.now()
 			s.lines.hurry(h, now, false)
 			l.advance(s, now)
 		}
@@ -233,8 +234,7 @@ func (l *Limiter) SetLimit(limit Limit) error {
 	}
 	l.rule.Store(rule)
 	for _, s := range l.shards {
-		s.mu.Lock()
-		now := l.now()
+		now := l.lock(s)
 		s.convert(rule, now)
 		if s.lines.waiting > 0 {
 			s.lines.hurryAll(now)

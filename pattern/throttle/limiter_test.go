@@ -364,7 +364,8 @@ func TestExtremeLimitsCompute(t *testing.T) {
 		if second.OK || second.RetryAfter <= 0 || second.Reason != Limited {
 			t.Fatalf("%+v: one more gave %+v", limit, second)
 		}
-		if d := rule.judge(state, now, math.MaxInt64/2, 1); d.OK || d.RetryAfter <= 0 {
+		var d Decision
+		if rule.judge(&d, state, now, math.MaxInt64/2, 1); d.OK || d.RetryAfter <= 0 {
 			t.Fatalf("%+v: behind a long line: %+v", limit, d)
 		}
 	})

@@ -80,16 +80,18 @@ func TryAll(charges ...Charge) (Permit, []Decision, error) {
 		return Permit{}, decisions, &Error{Reason: Impossible}
 	}
 	taken := make([]charge, len(charges))
+	var now [MaxTogether]time.Duration
 	var shards [MaxTogether]*shard
 	n := 0
 	for i, c := range charges {
 		taken[i] = charge{limiter: c.Limiter, h: c.Limiter.hash(c.Key)}
+		now[i] = c.Limiter.now()
 		n = insert(&shards, n, c.Limiter.shard(taken[i].h))
 	}
 	for _, s := range shards[:n] {
 		s.mu.Lock()
 	}
-	refused := commit(charges, taken, decisions)
+	refused := commit(charges, taken, &now, decisions)
 	for _, s := range shards[:n] {
 		s.mu.Unlock()
 	}
@@ -116,28 +118,28 @@ func insert(shards *[MaxTogether]*shard, n int, s *shard) int {
 // commit judges all, then takes all. It returns the refusal that lasts
 // longest, or -1. Two charges may meet in one state; then the first takes
 // before the second is judged, and gives back if that fails.
-func commit(charges []Charge, taken []charge, decisions []Decision) int {
+func commit(charges []Charge, taken []charge, now *[MaxTogether]time.Duration, decisions []Decision) int {
 	refused := -1
-	var now [MaxTogether]time.Duration
 	for i, c := range charges {
 		s := c.Limiter.shard(taken[i].h)
-		now[i] = c.Limiter.now()
-		d := s.judge(taken[i].h, now[i], c.Cost)
-		d.Reset = s.rule.until(s.state(taken[i].h), now[i], d)
-		decisions[i] = d
-		if !d.OK && (refused < 0 || lasting(d) > lasting(decisions[refused])) {
+		now[i] = s.moment(now[i])
+		d := &decisions[i]
+		s.judge(d, taken[i].h, now[i], c.Cost)
+		d.Reset = s.rule.until(s.state(taken[i].h), now[i], *d)
+		if !d.OK && (refused < 0 || lasting(*d) > lasting(decisions[refused])) {
 			refused = i
 		}
 	}
 	for i := 0; refused < 0 && i < len(charges); i++ {
 		s := charges[i].Limiter.shard(taken[i].h)
-		d := decisions[i]
+		d := &decisions[i]
 		if charges[i].Cost > 0 {
-			if d = s.spend(taken[i].h, now[i], charges[i].Cost); !d.OK {
+			if s.spend(d, taken[i].h, now[i], charges[i].Cost); !d.OK {
 				refused = i
 			}
+			d.Reset = s.rule.until(s.state(taken[i].h), now[i], *d)
 		}
-		decisions[i], taken[i].d = d, d
+		taken[i].d = *d
 	}
 	for i, c := range charges {
 		s := c.Limiter.shard(taken[i].h)

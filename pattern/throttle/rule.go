@@ -127,8 +127,8 @@ func (r *Rule) Held() bool { return r.held }
 
 // Take asks for n units at now and, when the answer is yes, spends them. n = 0
 // only looks.
-func (r *Rule) Take(state []uint64, now time.Duration, n int64) Decision {
-	d := r.judge(state, now, 0, n)
+func (r *Rule) Take(state []uint64, now time.Duration, n int64) (d Decision) {
+	r.judge(&d, state, now, 0, n)
 	if d.OK && n > 0 && r.alg != nil {
 		r.alg.add(state, now, n)
 	}
@@ -190,24 +190,25 @@ func (r *Rule) Convert(to []uint64, old *Rule, from []uint64, now time.Duration)
 	}
 }
 
-// judge answers without spending; ahead units are in line before these.
-func (r *Rule) judge(state []uint64, now time.Duration, ahead, n int64) Decision {
-	d := Decision{Cost: n, Limit: r.limit.Quota, at: now, held: r.held}
+// judge answers without spending; ahead units are in line before these. The
+// answer goes where d points, since copies of it would cost more than the rest.
+func (r *Rule) judge(d *Decision, state []uint64, now time.Duration, ahead, n int64) {
+	*d = Decision{Cost: n, Limit: r.limit.Quota, at: now, held: r.held}
 	switch {
 	case n < 0:
 		d.Reason = Impossible
-		return d
+		return
 	case r.limit.Quota == 0:
 		d.Reason = Closed
-		return d
+		return
 	case r.alg == nil:
 		d.OK, d.Remaining = true, Infinite
-		return d
+		return
 	}
 	if n > r.most {
 		d.Reason = Impossible
 		d.Remaining, _ = r.alg.look(state, now, 0, 0)
-		return d
+		return
 	}
 	free, wait := r.alg.look(state, now, ahead, n)
 	if wait > 0 || (ahead > 0 && n > 0) {
@@ -215,10 +216,9 @@ func (r *Rule) judge(state []uint64, now time.Duration, ahead, n int64) Decision
 		if d.held {
 			d.RetryAfter = guess(state, sum(ahead, n))
 		}
-		return d
+		return
 	}
 	d.OK, d.Remaining = true, free-n
-	return d
 }
 
 // until is how long after d until one unit more than it left is there.

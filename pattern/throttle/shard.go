@@ -18,6 +18,7 @@ type shard struct {
 	lines lines
 	timer *time.Timer
 	order uint64 // rank in which locks are taken together
+	last  time.Duration // see moment
 
 	granted, refused, shared uint64 // see Stats
 
@@ -71,46 +72,54 @@ func (s *shard) writable(h hash, now time.Duration) (cell []uint64, shared bool)
 }
 
 // judge answers for a key without spending.
-func (s *shard) judge(h hash, now time.Duration, n int64) Decision {
+func (s *shard) judge(d *Decision, h hash, now time.Duration, n int64) {
 	var ahead int64
 	if n > 0 && s.lines.waiting > 0 {
 		ahead = s.lines.ahead(h)
 	}
-	return s.rule.judge(s.state(h), now, ahead, n)
+	s.rule.judge(d, s.state(h), now, ahead, n)
 }
 
 // take answers for a key and spends, unless others are in line before it.
-func (s *shard) take(h hash, now time.Duration, n int64) (d Decision) {
+func (s *shard) take(d *Decision, h hash, now time.Duration, n int64) {
 	if s.lines.waiting > 0 && s.lines.ahead(h) > 0 {
-		d = s.judge(h, now, n)
+		s.judge(d, h, now, n)
 	} else {
-		d = s.spend(h, now, n)
+		s.spend(d, h, now, n)
 	}
 	if d.OK {
 		s.granted++
 	} else {
 		s.refused++
 	}
-	return d
 }
 
 // spend takes units whatever the line: for its head. A cost that no state lets
 // pass makes no cell.
-func (s *shard) spend(h hash, now time.Duration, n int64) Decision {
-	if s.rule.alg == nil || n <= 0 || n > s.rule.most || s.rule.limit.Quota == 0 {
-		return s.rule.judge(s.state(h), now, 0, n)
+func (s *shard) spend(d *Decision, h hash, now time.Duration, n int64) {
+	if n <= 0 || n > s.rule.most || s.rule.alg == nil || s.rule.limit.Quota == 0 {
+		s.rule.judge(d, s.state(h), now, 0, n)
+		return
 	}
 	cell, shared := s.writable(h, now)
-	d := s.rule.judge(cell, now, 0, n)
-	if d.OK {
-		s.rule.alg.add(cell, now, n)
-		d.Reset = s.rule.until(cell, now, d)
-		if shared {
-			d.shared = true
-			s.shared++
-		}
+	s.rule.judge(d, cell, now, 0, n)
+	if !d.OK {
+		return
 	}
-	return d
+	s.rule.alg.add(cell, now, n)
+	if shared {
+		d.shared = true
+		s.shared++
+	}
+}
+
+// moment is the shard's time for a reading of the clock that was taken before
+// the lock was: no earlier than any before it. So every decision falls within
+// its call, in the order of the lock, and what is promised holds however long
+// calls wait for the lock.
+func (s *shard) moment(reading time.Duration) time.Duration {
+	s.last = max(s.last, reading)
+	return s.last
 }
 
 // giveBack returns what d took. The cell of a key that is gone had nothing

@@ -81,14 +81,12 @@ func (l *Limiter) named(err error) error {
 }
 
 // queue takes the units at once, or joins the line, or refuses.
-func (l *Limiter) queue(h hash, flow string, n int64, longest time.Duration) (*waiter, Decision) {
+func (l *Limiter) queue(h hash, flow string, n int64, longest time.Duration) (w *waiter, d Decision) {
 	s := l.shard(h)
-	s.mu.Lock()
+	now := l.lock(s)
 	defer s.mu.Unlock()
-	now := l.now()
-	d := s.judge(h, now, n)
-	if d.OK {
-		if d = s.spend(h, now, n); d.OK {
+	if s.judge(&d, h, now, n); d.OK {
+		if s.spend(&d, h, now, n); d.OK {
 			s.granted++
 			return nil, d
 		}
@@ -96,7 +94,7 @@ func (l *Limiter) queue(h hash, flow string, n int64, longest time.Duration) (*w
 	if d.Reason == Limited {
 		g := s.lines.groups[h]
 		ahead := g.before(flow, n)
-		d = s.rule.judge(s.state(h), now, ahead, n)
+		s.rule.judge(&d, s.state(h), now, ahead, n)
 		switch full := g != nil && g.count >= s.maxLine(l.maxes.line); {
 		case full || l.waiting.Load() >= l.maxes.all:
 			d.Reason = QueueFull
@@ -111,7 +109,7 @@ func (l *Limiter) queue(h hash, flow string, n int64, longest time.Duration) (*w
 			if d.held {
 				at = forever
 			}
-			w := s.lines.join(h, flow, n, now, at)
+			w = s.lines.join(h, flow, n, now, at)
 			l.waiting.Add(1)
 			w.answer.RetryAfter = d.RetryAfter
 			l.arm(s, now)
@@ -134,12 +132,11 @@ func (s *shard) maxLine(limit int) int {
 // answered already.
 func (l *Limiter) quit(h hash, w *waiter) bool {
 	s := l.shard(h)
-	s.mu.Lock()
+	now := l.lock(s)
 	defer s.mu.Unlock()
 	if w.flow == nil {
 		return false
 	}
-	now := l.now()
 	s.lines.leave(w)
 	l.waiting.Add(-1)
 	s.lines.hurry(h, now, false) // the next may be cheaper
@@ -150,8 +147,8 @@ func (l *Limiter) quit(h hash, w *waiter) bool {
 // advance lets go whom it can, refuses whom it must, and sets the timer.
 func (l *Limiter) advance(s *shard, now time.Duration) {
 	before := s.lines.waiting
-	s.lines.run(now, func(h hash, cost int64) Decision {
-		d := s.spend(h, now, cost)
+	s.lines.run(now, func(h hash, cost int64) (d Decision) {
+		s.spend(&d, h, now, cost)
 		switch {
 		case d.OK:
 			s.granted++
@@ -180,9 +177,9 @@ func (l *Limiter) arm(s *shard, now time.Duration) {
 		return
 	}
 	s.timer = time.AfterFunc(wait, func() {
-		s.mu.Lock()
+		now := l.lock(s)
 		defer s.mu.Unlock()
-		l.advance(s, l.now())
+		l.advance(s, now)
 	})
 }
 
