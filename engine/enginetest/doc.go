@@ -8,7 +8,8 @@
 //
 // An engine that keeps its data gives a Suite with Reopen instead. What the
 // engine can beyond parley.Log is found by type assertion and tested too; an
-// engine that is a parley.Runner is run while its cases run.
+// engine that is a parley.Runner is run while its cases run; a call may come
+// before its Run has begun.
 //
 // The suite assumes no more than the contract: positions may start anywhere and
 // leave gaps, a Read may return less than would fit, Trim may keep up to

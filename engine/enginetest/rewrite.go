@@ -28,6 +28,13 @@ func (e *env) rewrite(from, to parley.Position, keep func(parley.Batch) (parley.
 	return e.log.(parley.Rewriter).Rewrite(e.ctx, sA, from, to, keep)
 }
 
+// batchFrom makes a batch of n events that begins at a position.
+func batchFrom(base parley.Position, n int) parley.Batch {
+	b := batchOf(make([]string, n)...)
+	parley.SetBase(b.Bytes(), base, 0)
+	return b
+}
+
 // without keeps the records whose value does not begin with "drop".
 func without(b parley.Batch) (parley.Batch, error) {
 	return b.Keep(func(r parley.Record) bool { return !strings.HasPrefix(string(r.Value), "drop") })
@@ -140,16 +147,18 @@ func rewriteRange(e *env) {
 func rewriteRefused(e *env) {
 	e.add(sA, "1", "2")
 	e.add(sA, "3")
+	to := e.end(sA) - 1 // the first batch
 	stop := errors.New("stop")
-	other := batchOf("0", "0", "0")
 	tries := map[string]func(parley.Batch) (parley.Batch, error){
-		"an error":       func(parley.Batch) (parley.Batch, error) { return parley.Batch{}, stop },
-		"other position": func(parley.Batch) (parley.Batch, error) { return other, nil },
+		"an error":          func(parley.Batch) (parley.Batch, error) { return parley.Batch{}, stop },
+		"another position":  func(parley.Batch) (parley.Batch, error) { return batchOf("0", "0"), nil },
+		"an event too many": func(b parley.Batch) (parley.Batch, error) { return batchFrom(b.Base(), b.Len()+1), nil },
+		"an event too few":  func(b parley.Batch) (parley.Batch, error) { return batchFrom(b.Base(), 1), nil },
 	}
 	for what, keep := range tries {
 		// Until the engine offers a batch, it has no reason to fail.
 		var err error
-		e.settle(sA, what, func() bool { err = e.rewrite(0, 1<<62, keep); return err != nil })
+		e.settle(sA, what, func() bool { err = e.rewrite(0, to, keep); return err != nil })
 		if what == "an error" && !errors.Is(err, stop) {
 			e.Fatalf("%s: %v", what, err)
 		}

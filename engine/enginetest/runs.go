@@ -32,7 +32,8 @@ func runStays(e *env) {
 		return run.Next()
 	}
 	first := e.all(sA)[0].Base()
-	for at := first; at < e.end(sA); {
+	at := first
+	for range n {
 		at = hold(at, 500)
 	}
 	hold(0, 1<<20)

@@ -103,7 +103,7 @@ func (s Suite) each(t *testing.T, open func(t *testing.T) parley.Log, checks []c
 			defer cancel()
 			e := &env{T: t, suite: s, ctx: ctx}
 			e.start(open(t))
-			t.Cleanup(e.halt)
+			t.Cleanup(func() { e.halt() }) // as it is by then
 			c.run(e)
 		})
 	}

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/parleyhq/parley"
 )
@@ -19,7 +20,7 @@ var trimChecks = []check{
 func trimKeeps(e *env) {
 	var bases []parley.Position
 	for i := range 10 {
-		bases = append(bases, e.add(sA, fmt.Sprint(i, " a"), fmt.Sprint(i, " b"), fmt.Sprint(i, " c")))
+		bases = append(bases, e.add(sA, fmt.Sprint(i, " a"), strings.Repeat("b", 200*i), fmt.Sprint(i, " c")))
 	}
 	for i, base := range bases {
 		for inside := range parley.Position(3) {

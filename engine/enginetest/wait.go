@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -12,7 +13,7 @@ var waitChecks = []check{
 	{"Wait/Ready", "Wait returns at once if one of the places has something to read", waitReady},
 	{"Wait/Wakes", "Wait returns as soon as something is appended for one of its places, whichever", waitWakes},
 	{"Wait/Beyond", "a place beyond the end is waited for too; when Wait returns there is something to read", waitBeyond},
-	{"Wait/OthersDoNotWake", "what is appended elsewhere wakes nobody: when Wait returns there is something to read", waitOthers},
+	{"Wait/OthersDoNotWake", "what is appended elsewhere, compared or refused wakes nobody", waitOthers},
 	{"Wait/All", "everyone who waits for a place is woken", waitAll},
 	{"Wait/Context", "Wait ends with its context, also without places, and says so", waitContext},
 	{"Wait/Trimmed", "Wait returns at once for a place of which Read says Trimmed", waitTrimmed},
@@ -40,11 +41,35 @@ func waitReady(e *env) {
 	e.wait("for many, of which the last is ready", place(sB, 0), place(sA, end), place(sC, 7), place(sA, base))
 }
 
-// waiting starts a Wait and gives where its answer comes.
+// waiting starts a Wait and gives where its answer comes. The Wait has most
+// likely begun by then, which nobody can know from outside.
 func (e *env) waiting(ctx context.Context, at ...parley.Place) <-chan error {
-	done := make(chan error, 1)
-	go func() { done <- e.log.Wait(ctx, at...) }()
+	done, begun := make(chan error, 1), make(chan struct{})
+	go func() {
+		close(begun)
+		done <- e.log.Wait(ctx, at...)
+	}()
+	<-begun
+	runtime.Gosched()
 	return done
+}
+
+// stillWaiting fails if the Wait has returned by the time that others were woken
+// elsewhere.
+func (e *env) stillWaiting(done <-chan error, why string) {
+	e.Helper()
+	for range 10 {
+		other := e.waiting(e.ctx, place(sC, e.end(sC)))
+		e.add(sC, "time goes by")
+		if err := <-other; err != nil {
+			e.Fatal(err)
+		}
+	}
+	select {
+	case err := <-done:
+		e.Fatalf("Wait returned %v, but %s", err, why)
+	default:
+	}
 }
 
 func waitWakes(e *env) {
@@ -65,39 +90,33 @@ func waitWakes(e *env) {
 
 func waitBeyond(e *env) {
 	e.add(sA, "0")
-	at := e.end(sA) + 2
-	done := e.waiting(e.ctx, place(sA, at))
-	e.add(sA, "1")
-	e.add(sA, "2", "3", "4")
-	if err := <-done; err != nil {
-		e.Fatal(err)
-	}
-	if got := e.from(sA, at); len(got) == 0 {
-		e.Fatalf("Wait returned; there is nothing from %d on", at)
+	for range max(e.suite.Rounds/10, 3) {
+		at := e.end(sA) + 2
+		done := e.waiting(e.ctx, place(sA, at))
+		e.add(sA, "below the place, where positions are dense")
+		if e.end(sA) <= at {
+			e.stillWaiting(done, fmt.Sprintf("there is nothing yet at %d", at))
+		}
+		e.add(sA, "1", "2", "3")
+		if err := <-done; err != nil {
+			e.Fatal(err)
+		}
+		if got := e.from(sA, at); len(got) == 0 {
+			e.Fatalf("Wait returned; there is nothing from %d on", at)
+		}
 	}
 }
 
 func waitOthers(e *env) {
-	for i := range e.suite.Rounds {
-		at := e.end(sA)
-		got := make(chan error, 1)
-		go func() {
-			err := e.log.Wait(e.ctx, place(sA, at))
-			if err == nil {
-				var batches []stored
-				if batches, err = e.read(sA, at, 1); err == nil && len(batches) == 0 {
-					err = fmt.Errorf("Wait returned with nothing to read at %d", at)
-				}
-			}
-			got <- err
-		}()
-		for range 5 {
-			e.add(sB, "elsewhere")
-		}
-		e.put(guard(sA, parley.Any))
-		e.add(sA, fmt.Sprint(i))
-		if err := <-got; err != nil {
-			e.Fatalf("round %d: %v", i, err)
+	e.add(sA, "0")
+	for range max(e.suite.Rounds/10, 3) {
+		done := e.waiting(e.ctx, place(sA, e.end(sA)), place(sB, 0))
+		e.put(guard(sA, parley.Any), guard(sB, parley.Empty))
+		e.refuse(parley.Conflict, "a comparison that does not hold", write(sA, "no"), expecting(parley.Empty, write(sA, "no")))
+		e.stillWaiting(done, "nothing was appended for its places")
+		e.add(sA, "at last")
+		if err := <-done; err != nil {
+			e.Fatal(err)
 		}
 	}
 }
@@ -120,7 +139,8 @@ func waitAll(e *env) {
 }
 
 func waitContext(e *env) {
-	for what, at := range map[string][]parley.Place{"places": {place(sA, 0), place(sB, 5)}, "no places": nil} {
+	e.add(sC, "1")
+	for what, at := range map[string][]parley.Place{"places": {place(sA, 0), place(sB, 5), place(sC, e.end(sC))}, "no places": nil} {
 		ctx, cancel := context.WithCancel(e.ctx)
 		done := e.waiting(ctx, at...)
 		cancel()

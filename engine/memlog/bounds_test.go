@@ -146,7 +146,7 @@ func TestOnceKeys(t *testing.T) {
 	if o.len() != parley.OnceKeys || len(o.order)-o.head != parley.OnceKeys {
 		t.Fatalf("%d keys, %d stamps", o.len(), len(o.order)-o.head)
 	}
-	for n := range uint64(parley.OnceKeys + more) {
+	for _, n := range []uint64{0, 1, more - 1, more, more + 1, parley.OnceKeys, parley.OnceKeys + more - 1} {
 		if base, ok := o.first[k(n)]; ok != (n >= more) || ok && base != parley.Position(n+1) {
 			t.Fatalf("key %d: %d, %v", n, base, ok)
 		}
