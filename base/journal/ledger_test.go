@@ -142,3 +142,21 @@ func TestClock(t *testing.T) {
 		t.Errorf("a deadline in the middle of a millisecond is %v away", d)
 	}
 }
+
+func TestSnapshotPolicy(t *testing.T) {
+	for _, c := range []struct {
+		s    snapshots
+		want bool
+	}{
+		{snapshots{every: 10, size: 100, records: 9, bytes: 99}, false},
+		{snapshots{every: 10, size: 100, records: 10, bytes: 1}, true},
+		{snapshots{every: 10, size: 100, records: 1, bytes: 100}, true},
+		{snapshots{every: 10, size: 100, records: 10, bytes: 499, last: 500}, false}, // the state is large, the moves are few
+		{snapshots{every: 10, size: 100, records: 10, bytes: 500, last: 500}, true},
+		{snapshots{size: 100, records: 10, bytes: 500}, false}, // switched off
+	} {
+		if got := c.s.due(); got != c.want {
+			t.Errorf("%+v: due %v", c.s, got)
+		}
+	}
+}

@@ -115,7 +115,7 @@ func (r *restorer) replay(ctx context.Context, from shot, s *survey) error {
 		if err != nil {
 			return &badSnapshot{err}
 		}
-		if k != kindMove || number <= from.number {
+		if k != kindMove { // all moves after the begin are new: it stands after those it has
 			continue
 		}
 		if err := r.machine.Apply(Move{Number: number, Time: rec.Time(), Data: rec.Value}); err != nil {

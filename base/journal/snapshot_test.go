@@ -109,6 +109,48 @@ func TestSnapshotsAndTrim(t *testing.T) {
 	})
 }
 
+// TestNoTrimForLostSnapshot: an owner that is deposed when it appends the end of
+// a snapshot must not trim for it, since the snapshot does not count.
+func TestNoTrimForLostSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &faulty{Log: newLog()}
+		history(t, log, 65, 20)
+		trims := len(log.trim)
+		old := mustStart(t, log, journal.Options{SnapshotMoves: 20})
+		hold := make(chan struct{})
+		log.set(func(_ context.Context, w []parley.Write) (before, after error) {
+			for rec := range w[0].Batch.Records() {
+				if rec.Key[0] == 'e' {
+					log.set(nil)
+					<-hold
+				}
+			}
+			return nil, nil
+		})
+		lost := make(chan error, 1)
+		go func() {
+			for i := 0; ; i++ {
+				if err := old.add(context.Background(), fmt.Sprint("o", i)); err != nil {
+					lost <- err
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		next := mustStart(t, log, journal.Options{})
+		close(hold)
+		code(t, <-lost, parley.Unavailable)
+		<-old.done
+		code(t, old.err, parley.Conflict)
+		if len(log.trim) != trims {
+			t.Fatalf("a deposed owner trimmed up to %v", log.trim[trims:])
+		}
+		if next.sum(t) < 65 {
+			t.Fatal("moves are lost")
+		}
+	})
+}
+
 func TestDamagedSnapshots(t *testing.T) {
 	for _, c := range []struct {
 		name   string
