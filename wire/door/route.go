@@ -54,17 +54,26 @@ func (c *Call) Context() context.Context { return c.R.Context() }
 // the topics in a query.
 func (c *Call) Allow(verb, on string) error { return Decide(c.Who, Action{Verb: verb, On: on}, c.Now) }
 
-// Admission is asked for every request after Decide and before its handler; the
-// throttle pattern stands behind it. release is called when the request is over.
-// A refusal is Throttled or Overloaded with RetryAfter.
+// Request is what Admission sees of a request, through whatever door it came.
+type Request struct {
+	Route  *Route
+	Who    Identity
+	Remote string                   // HOST:PORT of the peer
+	Path   string                   // "/v1/topics/orders/events", "/parley.v1.Publish/Publish"
+	Topic  string                   // what it acts on, where the door knows it by then; "" = nothing, or several
+	Header func(name string) string // a header field, or gRPC metadata; "" = absent
+}
+
+// Admission is asked for every request after Decide and before its handler, and
+// for every publish on a stream of publishes; the throttle pattern stands behind
+// it. release is called when the request is over. A refusal is Throttled or
+// Overloaded with RetryAfter.
 type Admission interface {
-	Admit(ctx context.Context, who Identity, route *Route, r *http.Request) (release func(), err error)
+	Admit(ctx context.Context, r *Request) (release func(), err error)
 }
 
 // AdmitAll is the Admission that refuses nothing.
 type AdmitAll struct{}
 
 // Admit implements Admission.
-func (AdmitAll) Admit(context.Context, Identity, *Route, *http.Request) (func(), error) {
-	return func() {}, nil
-}
+func (AdmitAll) Admit(context.Context, *Request) (func(), error) { return func() {}, nil }

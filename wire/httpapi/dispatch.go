@@ -49,7 +49,9 @@ func (a *API) admit(call *door.Call) error {
 			return err
 		}
 	}
-	release, err := a.opt.Admission.Admit(call.Context(), call.Who, call.Route, call.R)
+	release, err := a.opt.Admission.Admit(call.Context(), &door.Request{
+		Route: call.Route, Who: call.Who, Remote: call.R.RemoteAddr, Path: call.R.URL.Path, Topic: call.R.PathValue("topic"), Header: call.R.Header.Get,
+	})
 	if err != nil {
 		return err
 	}
