@@ -2,6 +2,7 @@ package door
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/parleyhq/parley/pattern/pubsub"
@@ -11,19 +12,21 @@ import (
 // net/http: HTTP/2. The head is written already. It returns when the flow, the
 // client or the server ends.
 func (ls *Lives) Stream(w http.ResponseWriter, r *http.Request, flow func(pubsub.Waker) Flow) error {
-	s := &stream{wake: make(chan struct{}, 1), ctl: http.NewResponseController(w), w: w}
+	s := &stream{wake: make(chan struct{}, 1), leave: make(chan struct{}), ctl: http.NewResponseController(w), w: w}
 	f := flow(s)
 	ls.Enter(s)
-	err := s.run(r, ls, f)
+	err := s.run(r, f)
 	f.Done(err)
 	ls.Leave(s)
 	return nil // the answer has begun: there is nothing more to tell
 }
 
 type stream struct {
-	wake chan struct{}
-	ctl  *http.ResponseController
-	w    http.ResponseWriter
+	wake  chan struct{}
+	once  sync.Once
+	leave chan struct{} // closed when it is this stream's turn to end
+	ctl   *http.ResponseController
+	w     http.ResponseWriter
 }
 
 // Wake implements pubsub.Waker.
@@ -34,10 +37,10 @@ func (s *stream) Wake() {
 	}
 }
 
-// Drain implements Farewell; run sees Lives.Draining.
-func (s *stream) Drain() { s.Wake() }
+// Drain implements Farewell.
+func (s *stream) Drain() { s.once.Do(func() { close(s.leave) }) }
 
-func (s *stream) run(r *http.Request, ls *Lives, f Flow) error {
+func (s *stream) run(r *http.Request, f Flow) error {
 	beat := time.NewTimer(jitter(Heartbeat))
 	defer beat.Stop()
 	var buf []byte
@@ -54,7 +57,7 @@ func (s *stream) run(r *http.Request, ls *Lives, f Flow) error {
 		select {
 		case <-r.Context().Done():
 			return r.Context().Err()
-		case <-ls.Draining():
+		case <-s.leave:
 			return s.write(f.Drain(buf))
 		case <-beat.C:
 			beat.Reset(jitter(Heartbeat))

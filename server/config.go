@@ -1,0 +1,72 @@
+package server
+
+import (
+	"time"
+
+	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/wire/door"
+)
+
+// Config is everything that can be set. Default gives the defaults; Load reads
+// it from a file, the environment and flags. The fields are described by Fields.
+type Config struct {
+	Data      string // a directory, or ":memory:"
+	Listen    string
+	GRPC      string // an address, or "off"
+	TLS       TLS
+	Routes    []Route
+	Tokens    []door.Token
+	Anonymous []string // scopes
+	Topics    Topics
+	HTTP      HTTP
+	Limits    Limits
+	Drain     time.Duration
+	Log       Log
+	Insecure  bool
+}
+
+// Topics is what concerns all topics.
+type Topics struct {
+	AutoCreate bool
+	Defaults   topic.Settings
+}
+
+// Fields gives every setting, in the order in which people read them.
+func Fields() []Field {
+	var all []Field
+	for _, part := range [][]Field{
+		engineFields(), listenFields(), tlsFields(), grpcFields(), accessFields(), routeFields(), topicFields(), limitFields(), logFields(),
+	} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// Default gives the configuration that nothing was said about.
+func Default() Config {
+	var c Config
+	for _, f := range Fields() {
+		if f.Default == "" {
+			continue
+		}
+		if err := f.setText(&c, f.Default); err != nil {
+			panic("server: the default of " + f.Path + ": " + err.Error()) // a test sets every one
+		}
+	}
+	return c
+}
+
+// check finds what no field can see alone.
+func (c Config) check() error {
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		missing, other := "tls.key", "tls.cert"
+		if c.TLS.Cert == "" {
+			missing, other = other, missing
+		}
+		return invalid(missing, "is missing, while "+other+" is set", "set both, or neither")
+	}
+	if _, err := c.Topics.Defaults.Defaults(topic.Settings{}); err != nil {
+		return inside("topics.defaults", err)
+	}
+	return c.checkExposure()
+}

@@ -1,0 +1,49 @@
+package server
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// off as the address of a door leaves it closed.
+const off = "off"
+
+func grpcFields() []Field {
+	return []Field{
+		scalar(Field{
+			Path: "grpc", Type: "HOST:PORT or off", Default: "127.0.0.1:7276", Flag: "grpc",
+			Doc: "Where gRPC is served, or `off`.",
+		}, func(c *Config) *string { return &c.GRPC }, func(text string) (string, error) {
+			if text == off {
+				return text, nil
+			}
+			return parseAddress(text)
+		}),
+	}
+}
+
+// RPC is what the server needs of a gRPC server; *grpc.Server is one.
+type RPC interface {
+	Serve(net.Listener) error
+	GracefulStop()
+	Stop()
+}
+
+// rpcGrace is how long calls under way may take when the server stops.
+const rpcGrace = 5 * time.Second
+
+// serveRPC serves until ctx ends, and then lets the calls under way finish.
+func serveRPC(ctx context.Context, rpc RPC, ln net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- rpc.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	hurry := time.AfterFunc(rpcGrace, rpc.Stop)
+	defer hurry.Stop()
+	rpc.GracefulStop()
+	return <-failed
+}

@@ -1,0 +1,211 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/cursor"
+	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/internal/run"
+	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/wire/door"
+	"github.com/parleyhq/parley/wire/httpapi"
+)
+
+// Options are what a program gives a server besides its configuration. The zero
+// value works.
+type Options struct {
+	// Version of the product, for metrics and the OpenAPI document.
+	Version string
+	// Log hears of what happens; nil is slog.Default.
+	Log *slog.Logger
+	// Console serves the paths that are not the API's; nil answers 404 there.
+	Console http.Handler
+	// RPC builds the gRPC door; nil leaves it closed, whatever Config.GRPC says.
+	RPC func(Parts) (RPC, error)
+	// Started is called once the server accepts requests.
+	Started func(Addresses)
+}
+
+// Addresses are where a running server is reached.
+type Addresses struct {
+	HTTP string // HOST:PORT
+	GRPC string // HOST:PORT; "" = closed
+	TLS  bool
+}
+
+// Parts are the running pieces that doors stand on.
+type Parts struct {
+	Log      parley.Log
+	Topics   *topic.Registry
+	Hub      *pubsub.Hub
+	Lives    *door.Lives
+	Identify door.Identifier
+	TLS      *tls.Config     // nil = plain text
+	Context  context.Context //nolint:containedctx // the life of the server, which connections share
+	Logger   *slog.Logger
+}
+
+// Server is a whole Parley in one process. New makes it and Run, called once,
+// lets it live.
+type Server struct {
+	cfg      Config
+	opt      Options
+	log      *slog.Logger
+	identify door.Identifier
+	tls      *tls.Config
+	metrics  *metrics
+	lives    *door.Lives
+	ready    atomic.Bool
+}
+
+// New checks the configuration and builds what needs neither files nor network.
+// Errors are Invalid and Forbidden, naming the field.
+func New(cfg Config, opt Options) (*Server, error) {
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, opt: opt, log: opt.Log, lives: door.NewLives(), metrics: newMetrics(opt.Version)}
+	var err error
+	if s.identify, err = cfg.identifier(); err != nil {
+		return nil, err
+	}
+	if s.tls, err = cfg.TLS.config(); err != nil {
+		return nil, err
+	}
+	RegisterCodecs()
+	return s, nil
+}
+
+// Run serves until ctx ends, drains, and returns nil; or it returns the error
+// that kept it from serving. The engine is there before everything else and
+// leaves last.
+func (s *Server) Run(ctx context.Context) error {
+	listeners, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+	st, err := openStorage(s.cfg, s.log)
+	if err != nil {
+		return err
+	}
+	var g run.Group
+	if st.run != nil {
+		g.Add("engine", st.run)
+	}
+	g.Add("server", func(ctx context.Context) error { return s.serve(ctx, st, listeners) })
+	return g.Run(ctx)
+}
+
+// serve loads what the engine holds and runs everything above it.
+func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
+	life, end := context.WithCancel(context.WithoutCancel(ctx)) // connections live until they are drained
+	defer end()
+	log := metered{st.log, s.metrics}
+	topics := topic.New(log, topic.Options{AutoCreate: s.cfg.Topics.AutoCreate, Defaults: s.cfg.Topics.Defaults, Logger: s.log})
+	st.know(topics)
+	keys, err := cursor.LoadKeys(ctx, log)
+	if err != nil {
+		return err
+	}
+	if err := topics.Load(ctx); err != nil {
+		return err
+	}
+	hub := pubsub.NewHub(log, topics, cursor.NewSealer(keys...), pubsub.Options{})
+	parts := Parts{Log: log, Topics: topics, Hub: hub, Lives: s.lives, Identify: s.identify, TLS: s.tls, Context: life, Logger: s.log}
+	home := door.Listen(at.http, s.tls, door.Limits{Connections: s.cfg.Limits.Connections, PerIP: s.cfg.Limits.PerIP})
+	api, err := s.api(parts, home)
+	if err != nil {
+		return err
+	}
+	s.gauges(topics, home)
+
+	var g run.Group
+	g.Add("hub", hub.Run)
+	g.Add("topics", topics.Run)
+	g.Add("lives", s.lives.Run)
+	if at.grpc != nil {
+		rpc, err := s.opt.RPC(parts)
+		if err != nil {
+			return err
+		}
+		g.Add("grpc", func(ctx context.Context) error { return serveRPC(ctx, rpc, at.grpc) })
+	}
+	g.Add("listener", func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, func() { _ = home.Close() })()
+		return home.Run()
+	})
+	g.Add("http", func(ctx context.Context) error { return s.serveHTTP(ctx, home, s.handler(api), at) })
+	return g.Run(ctx)
+}
+
+func (s *Server) api(p Parts, home *door.Listener) (*httpapi.API, error) {
+	return httpapi.New(httpapi.Options{
+		Topics: p.Topics, Hub: p.Hub, Lives: p.Lives, Context: p.Context, Home: home,
+		Identify: s.identify, Observe: s.metrics, Log: s.log,
+		Limits:  httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
+		Access:  httpapi.Access{Origins: s.cfg.HTTP.Origins, Local: isLoopback(s.cfg.Listen)},
+		Aliases: s.cfg.Routes,
+		Version: s.opt.Version,
+	})
+}
+
+func (s *Server) gauges(topics *topic.Registry, home *door.Listener) {
+	s.metrics.gauge("parley_live_connections", "Streams, sockets and held requests that are open.", func() float64 { return float64(s.lives.Count()) })
+	s.metrics.gauge("parley_open_connections", "Connections of the HTTP door.", func() float64 { return float64(home.Open()) })
+	s.metrics.gauge("parley_topics", "Topics, the server's own included.", func() float64 { return float64(len(topics.List())) })
+}
+
+// listeners are the sockets, opened before anything is read, so that a port that
+// is taken is told at once.
+type listeners struct{ http, grpc net.Listener }
+
+func (s *Server) listen(ctx context.Context) (*listeners, error) {
+	var l listeners
+	var err error
+	if l.http, err = open(ctx, "listen", s.cfg.Listen); err != nil {
+		return nil, err
+	}
+	if s.opt.RPC == nil || s.cfg.GRPC == off {
+		return &l, nil
+	}
+	if l.grpc, err = open(ctx, "grpc", s.cfg.GRPC); err != nil {
+		l.close()
+		return nil, err
+	}
+	return &l, nil
+}
+
+func open(ctx context.Context, field, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, &parley.Error{Code: parley.Unavailable, Field: field, Detail: err.Error(), Fix: "stop what listens there, or choose another address; port 0 takes a free one", Err: err}
+	}
+	return ln, nil
+}
+
+// close closes what nobody has taken over; closing twice does no harm.
+func (l *listeners) close() {
+	_ = l.http.Close()
+	if l.grpc != nil {
+		_ = l.grpc.Close()
+	}
+}
+
+func (l *listeners) addresses(tls bool) Addresses {
+	a := Addresses{HTTP: l.http.Addr().String(), TLS: tls}
+	if l.grpc != nil {
+		a.GRPC = l.grpc.Addr().String()
+	}
+	return a
+}
