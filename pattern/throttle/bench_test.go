@@ -35,6 +35,23 @@ func BenchmarkHot(b *testing.B) {
 	}
 }
 
+// BenchmarkFloor is what every call must do at least, whatever the limiter: hash
+// the key, read the clock, take a lock.
+func BenchmarkFloor(b *testing.B) {
+	l, err := New(NewGCRA(1, time.Second, 1), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			s := l.shard(l.hash("203.0.113.77"))
+			l.lock(s)
+			s.mu.Unlock()
+		}
+	})
+}
+
 // BenchmarkMillion is a million keys at random from two goroutines, and the
 // memory of one key.
 func BenchmarkMillion(b *testing.B) {

@@ -34,7 +34,7 @@
 // # Keys
 //
 // Keys are kept as 128-bit hashes, seeded by chance in each process, in tables
-// without pointers: 16 bytes and the state, at a load of 4/7 to 7/8. A key that
+// without pointers: 16 bytes and the state, at a load of 9/16 to 3/4. A key that
 // time has restored takes no room for long. When a table is full no limited key is
 // forgotten; see [Limiter] for what new ones get.
 //

@@ -15,7 +15,7 @@ type Options struct {
 	Name string
 	// MaxKeys is how many keys are kept apart at most; 0 means 1,048,576, or
 	// fewer if a key's state is so long that they would take over 256 MiB. A
-	// key takes 16 bytes and its state, and a table is 4/7 to 7/8 full as it
+	// key takes 16 bytes and its state, and a table is 9/16 to 3/4 full as it
 	// grows. Keys are spread over up to 64 shards of equal size, so the first
 	// shard is full when MaxKeys is nearly reached.
 	MaxKeys int

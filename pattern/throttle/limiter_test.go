@@ -63,7 +63,7 @@ func TestFloodOfKeys(t *testing.T) {
 	if shared := 2 * len(l.shards); admitted > most/2+shared {
 		t.Errorf("%d of the flood admitted, want at most %d", admitted, most/2+shared)
 	}
-	if limit := (most + most/4) * 32; s.Bytes > limit {
+	if limit := most * 3 / 2 * 32; s.Bytes > limit {
 		t.Errorf("%d bytes, want at most %d", s.Bytes, limit)
 	}
 	// When the flood is over, new keys have cells of their own again.

@@ -158,7 +158,7 @@ func (s *shard) convert(rule *Rule, now time.Duration) {
 			return
 		}
 		// The hand must not touch cells that are about to be filled.
-		if slots := s.cells.slots(); s.cells.used+1 > slots-slots/8 {
+		if slots := s.cells.slots(); s.cells.used+1 > slots-slots/4 {
 			s.cells.grow()
 		}
 		s.cells.used++

@@ -82,7 +82,7 @@ func (t *table) claim(h hash, now time.Duration, rule idler) []uint64 {
 	if t.used >= t.most {
 		return nil
 	}
-	if slots := t.slots(); t.used+1 > slots-slots/8 {
+	if slots := t.slots(); t.used+1 > slots-slots/4 {
 		t.grow()
 	}
 	t.used++
@@ -103,12 +103,12 @@ func (t *table) place(h hash) []uint64 {
 	return cell[cellHead:]
 }
 
-// grow makes the slab half as long again, but no longer than the most cells
-// need at seven eighths.
+// grow makes the slab a third longer, but no longer than the most cells need
+// at a load of three quarters. Above that runs get long.
 func (t *table) grow() {
 	slots := t.slots()
-	next := max(firstSize, slots+slots/2)
-	next = max(min(next, t.most+t.most/7+2), slots+1)
+	next := max(firstSize, slots+slots/3)
+	next = max(min(next, t.most+t.most/3+2), slots+1)
 	old := t.slab
 	t.slab, t.hand = make([]uint64, next*t.stride()), 0
 	for stride := t.stride(); len(old) > 0; old = old[stride:] {
