@@ -22,7 +22,8 @@ type Lives struct {
 	all      map[Farewell]struct{}
 	draining bool
 	leaving  chan struct{} // closed when draining begins
-	empty    chan struct{} // closed when draining and nothing is left
+	empty    chan struct{} // closed when draining and nothing is left, …
+	emptied  bool          // … once: a latecomer empties the set again
 }
 
 // Farewell is what every long-lived connection can do when the server stops.
@@ -68,10 +69,16 @@ func (ls *Lives) Leave(f Farewell) bool {
 	defer ls.mu.Unlock()
 	_, there := ls.all[f]
 	delete(ls.all, f)
-	if ls.draining && there && len(ls.all) == 0 {
+	ls.checkEmpty()
+	return there
+}
+
+// checkEmpty is called under mu.
+func (ls *Lives) checkEmpty() {
+	if ls.draining && len(ls.all) == 0 && !ls.emptied {
+		ls.emptied = true
 		close(ls.empty)
 	}
-	return there
 }
 
 // Drain ends all connections, spread over a window so that their clients do not
@@ -85,9 +92,7 @@ func (ls *Lives) Drain(ctx context.Context, window time.Duration) error {
 	for f := range ls.all {
 		left = append(left, f)
 	}
-	if len(left) == 0 {
-		close(ls.empty)
-	}
+	ls.checkEmpty()
 	ls.mu.Unlock()
 	if err := spread(ctx, left, window); err != nil {
 		return err
