@@ -71,7 +71,7 @@ var rules = []rule{
 		why:   "the server composes: it alone names engines",
 	},
 	{
-		pkgs: "cmd/...", ours: ". server server/... client base/... pattern/... cmd/... internal/run internal/suggest",
+		pkgs: "cmd/...", ours: ". server server/... client base/... pattern/... wire/door cmd/... internal/run internal/suggest",
 		third: "github.com/spf13/ github.com/expr-lang/expr gopkg.in/yaml.v3 go.yaml.in/yaml golang.org/x/term",
 		why:   "the command is thin: flags, files, signals and exit codes over server and client",
 	},
