@@ -30,8 +30,12 @@ func accessFields() []Field {
 			Path: "anonymous", Type: "list of scopes", Example: "[\"read:public.>\"]",
 			Doc: "What callers without a token may do. By default nothing once there are tokens, and everything where there are none.",
 		}, func(c *Config) *[]string { return &c.Anonymous }, func(text string) error {
-			_, err := door.ParseScope(text)
-			return err
+			if _, err := door.ParseScope(text); err != nil {
+				e := inside("", err)
+				e.Field = "" // the list's own name says it
+				return e
+			}
+			return nil
 		}),
 		list(Field{
 			Path: "http.origins", Type: "list of origins", Flag: "origin", Example: "[\"https://shop.example\"]",
@@ -57,11 +61,11 @@ func setTokens(c *Config, n *yaml.Node) error {
 	for i, item := range n.Content {
 		t, err := tokenOf(item)
 		if err == nil {
-			_, err = door.NewTokens([]door.Token{t}, nil) // names its field tokens[0].…
+			_, err = door.NewTokens([]door.Token{t}, nil)
 			err = unindexed(err)
 		}
 		if err != nil {
-			return at(item, inside("["+strconv.Itoa(i)+"]", err))
+			return at(item, below("["+strconv.Itoa(i)+"]", err))
 		}
 		tokens = append(tokens, t)
 	}
@@ -109,7 +113,7 @@ func tokenOf(n *yaml.Node) (t door.Token, err error) {
 			return t, at(n.Content[i], unknownMember(key, members))
 		}
 		if err != nil {
-			return t, at(value, inside(key, err))
+			return t, at(value, below(key, err))
 		}
 	}
 	return t, nil

@@ -58,12 +58,11 @@ func Default() Config {
 
 // check finds what no field can see alone.
 func (c Config) check() error {
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		missing, other := "tls.key", "tls.cert"
-		if c.TLS.Cert == "" {
-			missing, other = other, missing
-		}
-		return invalid(missing, "is missing, while "+other+" is set", "set both, or neither")
+	switch {
+	case c.TLS.Cert != "" && c.TLS.Key == "":
+		return invalid("tls.cert", "is set, and tls.key is not", "set both, or neither")
+	case c.TLS.Key != "" && c.TLS.Cert == "":
+		return invalid("tls.key", "is set, and tls.cert is not", "set both, or neither")
 	}
 	if _, err := c.Topics.Defaults.Defaults(topic.Settings{}); err != nil {
 		return inside("topics.defaults", err)

@@ -22,13 +22,8 @@ that is a list is written as YAML in a variable or flag, too.
 ` + "`parley config check`" + ` checks all of it and says where each setting comes from;
 ` + "`parley config init`" + ` prints a file to begin with.
 `)
-	section := ""
 	for _, f := range Fields() {
-		if top, _, _ := strings.Cut(f.Path, "."); top != section {
-			section = top
-			fmt.Fprintf(&s, "\n## %s\n", top)
-		}
-		fmt.Fprintf(&s, "\n### `%s`\n\n%s\n\n", f.Path, f.Doc)
+		fmt.Fprintf(&s, "\n## `%s`\n\n%s\n\n", f.Path, f.Doc)
 		fmt.Fprintf(&s, "- value: %s\n", f.Type)
 		if f.Default != "" {
 			fmt.Fprintf(&s, "- default: `%s`\n", f.Default)

@@ -155,6 +155,15 @@ func at(n *yaml.Node, err error) error {
 	return &lineError{n.Line, err}
 }
 
+// below puts a path before the field of an error, and keeps its line.
+func below(path string, err error) error {
+	var line *lineError
+	if errors.As(err, &line) {
+		return &lineError{line.line, inside(path, line.err)}
+	}
+	return inside(path, err)
+}
+
 func parseBool(text string) (bool, error) {
 	switch strings.ToLower(text) {
 	case "true", "yes", "on", "1":

@@ -47,7 +47,7 @@ func setRoutes(c *Config, n *yaml.Node) error {
 			err = httpapi.CheckAlias(r)
 		}
 		if err != nil {
-			return at(key, inside("["+strconv.Quote(key.Value)+"]", err))
+			return at(key, below("["+strconv.Quote(key.Value)+"]", err))
 		}
 		seen[key.Value] = true
 		c.addRoute(r)
@@ -93,7 +93,7 @@ func routeOf(path string, n *yaml.Node) (Route, error) {
 			return r, at(n.Content[i], unknownMember(key, []string{"topic", "as"}))
 		}
 		if err != nil {
-			return r, at(n.Content[i+1], inside(n.Content[i].Value, err))
+			return r, at(n.Content[i+1], below(n.Content[i].Value, err))
 		}
 	}
 	return r, nil
