@@ -110,16 +110,6 @@ func (a *app) envelope(e envelope) error {
 	return a.line(e)
 }
 
-// item writes one piece of a stream of data: a line of JSON under --json, else
-// the text as it is. A command that streams has its envelope as the last line.
-func (a *app) item(v any, text string) error {
-	if a.json {
-		return a.line(v)
-	}
-	_, err := io.WriteString(a.out, text)
-	return err
-}
-
 func (a *app) line(v any) error {
 	e := json.NewEncoder(a.out)
 	e.SetEscapeHTML(false)

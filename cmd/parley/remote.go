@@ -1,0 +1,41 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parleyhq/parley/client"
+)
+
+// remote is how a command reaches its server.
+type remote struct {
+	url   string
+	token string
+}
+
+// remoteFlags adds --server and --token; PARLEY_URL and PARLEY_TOKEN are their
+// defaults.
+func (a *app) remoteFlags(c *cobra.Command) *remote {
+	r := &remote{}
+	url := a.getenv("PARLEY_URL")
+	if url == "" {
+		url = "http://127.0.0.1:7275"
+	}
+	c.Flags().StringVar(&r.url, "server", url, "`URL` of the server; also PARLEY_URL")
+	c.Flags().StringVar(&r.token, "token", "", "API token; better PARLEY_TOKEN, which no other user can see")
+	return r
+}
+
+// client makes the client that the flags describe.
+func (a *app) client(r *remote) (*client.Client, error) {
+	token := r.token
+	if token == "" {
+		token = a.getenv("PARLEY_TOKEN")
+	}
+	return client.New(r.url, client.Options{Token: token, OnReconnect: func(cause error, wait time.Duration) {
+		if cause != nil {
+			a.say("%s\n", a.paint(dim, "connection lost ("+cause.Error()+"); again in "+wait.Round(time.Millisecond).String()))
+		}
+	}})
+}

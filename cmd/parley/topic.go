@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parleyhq/parley/client"
+)
+
+func (a *app) topicCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "topic",
+		Short: "Create, list, show and delete topics.",
+		Example: `  parley topic create orders --partitions 4 --max-age 720h
+  parley topic ls
+  parley topic show orders
+  parley topic rm orders`,
+	}
+	c.AddCommand(a.topicCreate(), a.topicList(), a.topicShow(), a.topicRemove())
+	group(c)
+	return c
+}
+
+func (a *app) topicCreate() *cobra.Command {
+	c := &cobra.Command{
+		Use: "create TOPIC", Aliases: []string{"set"}, Short: "Create a topic, or change its settings.",
+		Example: `  parley topic create orders --partitions 4
+  parley topic create audit --max-age none`,
+		Args: exactly("TOPIC"),
+	}
+	at := a.remoteFlags(c)
+	flags := c.Flags()
+	flags.Int("partitions", 1, "number of streams, 1 to 1024; it can grow")
+	flags.String("durability", "fsync", "fsync, os or memory")
+	flags.String("max-age", "168h", "how long events are kept, or none for ever")
+	flags.Int64("max-bytes", -1, "how many bytes are kept, -1 for all")
+	flags.Int("max-event", 1<<20, "largest event in bytes")
+	flags.String("poll-hint", "0s", "how long a poller does well to wait")
+	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		cl, err := a.client(at)
+		if err != nil {
+			return answer{}, err
+		}
+		settings := map[string]any{}
+		for flag, member := range map[string]string{"partitions": "partitions", "durability": "durability", "max-age": "max_age", "max-bytes": "max_bytes", "max-event": "max_event", "poll-hint": "poll_hint"} {
+			if !flags.Changed(flag) {
+				continue
+			}
+			value := flags.Lookup(flag).Value
+			if n, err := strconv.ParseInt(value.String(), 10, 64); err == nil && value.Type() != "string" {
+				settings[member] = n
+			} else {
+				settings[member] = value.String()
+			}
+		}
+		body, err := json.Marshal(settings)
+		if err != nil {
+			return answer{}, err
+		}
+		t, err := cl.PutTopic(ctx, args[0], body)
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{Summary: "topic " + t.Name + " has " + count(int64(len(t.Partitions)), "partition"), Result: t}, nil
+	})
+	return c
+}
+
+func (a *app) topicList() *cobra.Command {
+	c := &cobra.Command{Use: "ls", Aliases: []string{"list"}, Short: "List the topics.", Example: "  parley topic ls", Args: exactly()}
+	at := a.remoteFlags(c)
+	c.RunE = a.command(func(ctx context.Context, _ []string) (answer, error) {
+		cl, err := a.client(at)
+		if err != nil {
+			return answer{}, err
+		}
+		list, err := cl.Topics(ctx)
+		if err != nil {
+			return answer{}, err
+		}
+		ans := answer{Summary: count(int64(len(list)), "topic"), Result: list, Partial: len(list) == 0}
+		ans.Text = func(w io.Writer) error { return topicTable(w, list) }
+		return ans, nil
+	})
+	return c
+}
+
+func topicTable(w io.Writer, list []client.Topic) error {
+	if len(list) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(t, "TOPIC\tEVENTS\tBYTES\tCREATED")
+	for _, topic := range list {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\n", topic.Name, topic.Events, topic.Bytes, topic.Created.Local().Format("2006-01-02 15:04:05"))
+	}
+	return t.Flush()
+}
+
+func (a *app) topicShow() *cobra.Command {
+	c := &cobra.Command{Use: "show TOPIC", Short: "Show one topic.", Example: "  parley topic show orders", Args: exactly("TOPIC")}
+	at := a.remoteFlags(c)
+	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		cl, err := a.client(at)
+		if err != nil {
+			return answer{}, err
+		}
+		t, err := cl.Topic(ctx, args[0])
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{Result: t, Text: func(w io.Writer) error { return showTopic(w, t) }}, nil
+	})
+	return c
+}
+
+func showTopic(w io.Writer, topic client.Topic) error {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(t, "topic\t%s\nsettings\t%s\nevents\t%d\nbytes\t%d\n\n", topic.Name, topic.Settings, topic.Events, topic.Bytes)
+	fmt.Fprintln(t, "PARTITION\tEARLIEST\tEND\tEVENTS\tBYTES")
+	for _, p := range topic.Partitions {
+		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\n", p.Partition, p.Earliest, p.End, p.Events, p.Bytes)
+	}
+	return t.Flush()
+}
+
+func (a *app) topicRemove() *cobra.Command {
+	c := &cobra.Command{Use: "rm TOPIC", Aliases: []string{"delete"}, Short: "Delete a topic with all its events.", Example: "  parley topic rm orders", Args: exactly("TOPIC")}
+	at := a.remoteFlags(c)
+	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		cl, err := a.client(at)
+		if err != nil {
+			return answer{}, err
+		}
+		if err := cl.DeleteTopic(ctx, args[0]); err != nil {
+			return answer{}, err
+		}
+		return answer{Summary: "deleted " + args[0], Result: map[string]any{"topic": args[0]}}, nil
+	})
+	return c
+}
