@@ -1,6 +1,8 @@
 package server
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/parleyhq/parley/base/topic"
@@ -31,14 +33,22 @@ type Topics struct {
 	Defaults   topic.Settings
 }
 
-// Fields gives every setting, in the order in which people read them.
+// Fields gives every setting, in the order in which people read them; those of one
+// section are together.
 func Fields() []Field {
 	var all []Field
 	for _, part := range [][]Field{
-		engineFields(), listenFields(), tlsFields(), grpcFields(), accessFields(), routeFields(), topicFields(), limitFields(), logFields(),
+		engineFields(), listenFields(), grpcFields(), tlsFields(), accessFields(), routeFields(), topicFields(), limitFields(), logFields(),
 	} {
 		all = append(all, part...)
 	}
+	sections := map[string]int{}
+	for _, f := range all {
+		if s := f.section(); sections[s] == 0 {
+			sections[s] = len(sections) + 1
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Field) int { return cmp.Compare(sections[a.section()], sections[b.section()]) })
 	return all
 }
 

@@ -86,7 +86,7 @@ drain: 1m
 	if c.Topics.AutoCreate || c.Topics.Defaults != (topic.Settings{Partitions: 3, Durability: topic.OS, MaxAge: topic.NoLimit, MaxBytes: 3 << 29, MaxEvent: 1 << 20}) {
 		t.Errorf("topics are %+v", c.Topics)
 	}
-	if c.Limits != (Limits{Body: 64 << 10, Connections: 100_000, PerIP: 5, Lives: 100_000}) {
+	if c.Limits != (Limits{Body: 64 << 10, Connections: 100_000, PerIP: 5, Lives: 100_000, Memory: 1 << 30}) {
 		t.Errorf("limits are %+v", c.Limits)
 	}
 	if len(c.Routes) != 2 || c.Routes[0] != (Route{Path: "/chat", As: "websocket", Topic: "chat"}) || c.Routes[1].As != "poll" {
@@ -121,6 +121,9 @@ func TestLoadFileErrors(t *testing.T) {
 		{"listen: {a: b}", "parley.yaml:1 | listen | has members, where one value belongs | write one value"},
 		{"listen: 127.0.0.1:99999", "parley.yaml:1 | listen | 127.0.0.1:99999 is not HOST:PORT | write it like 127.0.0.1:7275, or :7275 for all addresses"},
 		{"grpc: of", "parley.yaml:1 | grpc | of is not HOST:PORT | write it like 127.0.0.1:7275, or :7275 for all addresses"},
+		{"data: \":memry:\"", "parley.yaml:1 | data | :memry: is no directory | did you mean :memory:?"},
+		{"data: \"\"", "parley.yaml:1 | data | is empty | name a directory, or :memory:"},
+		{"limits: {memory: 1MiB}", "parley.yaml:1 | limits.memory | 1MiB is too little | write at least 16MiB"},
 		{"insecure: maybe", `parley.yaml:1 | insecure | "maybe" is neither true nor false | write true or false`},
 		{"drain: 5", `parley.yaml:1 | drain | "5" is not a duration | write a number with a unit, such as 30s or 1h30m`},
 		{"drain: -1s", "parley.yaml:1 | drain | -1s is out of bounds | write 0s to 10m0s"},

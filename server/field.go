@@ -29,6 +29,12 @@ type Field struct {
 // Env is the name of the field's environment variable.
 func (f Field) Env() string { return "PARLEY_" + strings.ToUpper(strings.ReplaceAll(f.Path, ".", "_")) }
 
+// section is the part of the file that the field is in.
+func (f Field) section() string {
+	top, _, _ := strings.Cut(f.Path, ".")
+	return top
+}
+
 // IsBool says whether the field's flag can stand alone.
 func (f Field) IsBool() bool { return f.Type == "true or false" }
 

@@ -10,6 +10,7 @@ type Limits struct {
 	Connections int
 	PerIP       int
 	Lives       int
+	Memory      int64
 }
 
 func limitFields() []Field {

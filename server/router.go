@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -17,29 +18,36 @@ import (
 // commit over both is refused as Apart, because nothing could make it whole.
 type router struct {
 	durable, memory engine
-	// numbers tells which topic a stream number belongs to; it answers for every
-	// topic that anybody can know of, as Registry.ByNumber does.
-	numbers func(uint64) (topic.Partition, topic.Topic, bool)
+	// topics is where to ask whose a stream is. Until there is a registry, there
+	// are only streams of the server's own.
+	topics atomic.Pointer[topic.Registry]
 }
 
-// home gives the engine of a stream. Its name says it all: "~…", or the number of
-// a partition after the slash.
+// home gives the engine of a stream.
 func (r *router) home(s parley.Stream) engine {
 	if strings.HasPrefix(s.Name, "~") {
 		return r.memory
 	}
-	_, digits, ok := strings.Cut(s.Name, "/")
-	if !ok || r.numbers == nil {
-		return r.durable
-	}
-	number, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil {
-		return r.durable
-	}
-	if p, t, ok := r.numbers(number); ok && p.Stream == s && t.Settings.Durability == topic.Memory {
+	if t, ok := r.topicOf(s); ok && t.Settings.Durability == topic.Memory {
 		return r.memory
 	}
 	return r.durable
+}
+
+// topicOf finds the topic of a stream by the number in its name. The registry
+// knows every topic that anybody can know of.
+func (r *router) topicOf(s parley.Stream) (topic.Topic, bool) {
+	topics := r.topics.Load()
+	_, digits, ok := strings.Cut(s.Name, "/")
+	if !ok || topics == nil {
+		return topic.Topic{}, false
+	}
+	number, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil {
+		return topic.Topic{}, false
+	}
+	p, t, ok := topics.ByNumber(number)
+	return t, ok && p.Stream == s
 }
 
 // Append implements parley.Log.

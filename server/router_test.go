@@ -29,7 +29,7 @@ func newRouted(t *testing.T) routed {
 	t.Helper()
 	r := &router{durable: memlog.New(memlog.Options{}), memory: memlog.New(memlog.Options{})}
 	topics := topic.New(r, topic.Options{AutoCreate: true})
-	r.numbers = topics.ByNumber
+	r.topics.Store(topics)
 	if err := topics.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

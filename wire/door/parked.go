@@ -68,7 +68,7 @@ func (p *Parked) Drain() {
 func (p *Parked) run() {
 	pipelined, gone := p.await()
 	p.lives.Wheel.Stop(&p.timer)
-	if !gone && p.answer(!pipelined && p.home != nil) {
+	if !gone && p.answer(!pipelined && p.home != nil && !p.leaving()) {
 		p.poll.Done()
 		p.lives.Leave(p)
 		p.home.Return(p.conn)
@@ -77,6 +77,17 @@ func (p *Parked) run() {
 	_ = p.conn.Close()
 	p.poll.Done()
 	p.lives.Leave(p)
+}
+
+// leaving says whether the server stops: the connection would be closed when it
+// is given back, and the client should know before its next request.
+func (p *Parked) leaving() bool {
+	select {
+	case <-p.lives.Draining():
+		return true
+	default:
+		return false
+	}
 }
 
 // await returns when there is an answer, or nobody to take it. A byte of a next

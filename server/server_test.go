@@ -1,0 +1,270 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/wire/door"
+)
+
+// running is a server on a free port of loopback.
+type running struct {
+	t      *testing.T
+	at     Addresses
+	client *http.Client
+	stop   context.CancelFunc
+	done   chan error // gives what Run returned, once
+}
+
+// start runs a server that keeps nothing, unless change says otherwise.
+func start(t *testing.T, change func(*Config, *Options)) *running {
+	t.Helper()
+	cfg, opt := Default(), Options{Version: "test", Log: slog.New(slog.DiscardHandler)}
+	cfg.Data, cfg.Listen, cfg.GRPC, cfg.Drain = Memory, "127.0.0.1:0", off, 0
+	if change != nil {
+		change(&cfg, &opt)
+	}
+	started := make(chan Addresses, 1)
+	opt.Started = func(a Addresses) { started <- a }
+	s, err := New(cfg, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r := &running{t: t, stop: stop, done: make(chan error, 1), client: &http.Client{Transport: &http.Transport{}}}
+	go func() { r.done <- s.Run(ctx) }()
+	select {
+	case r.at = <-started:
+	case err := <-r.done:
+		t.Fatalf("the server ended: %v", err)
+	}
+	t.Cleanup(func() {
+		stop()
+		r.client.CloseIdleConnections()
+		if err := <-r.done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		r.done <- nil
+	})
+	return r
+}
+
+// end stops the server and waits for it.
+func (r *running) end() {
+	r.t.Helper()
+	r.stop()
+	if err := <-r.done; err != nil {
+		r.t.Errorf("Run: %v", err)
+	}
+	r.done <- nil
+}
+
+func (r *running) url(path string) string {
+	if r.at.TLS {
+		return "https://" + r.at.HTTP + path
+	}
+	return "http://" + r.at.HTTP + path
+}
+
+func (r *running) open(method, path, body string, header ...string) *http.Response {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.url(path), strings.NewReader(body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if body == "" {
+		req.Body, req.ContentLength = nil, 0
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := r.client.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return res
+}
+
+func (r *running) do(method, path, body string, header ...string) (*http.Response, string) {
+	r.t.Helper()
+	res := r.open(method, path, body, header...)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return res, string(text)
+}
+
+func (r *running) want(status int, method, path, body string, header ...string) string {
+	r.t.Helper()
+	res, text := r.do(method, path, body, header...)
+	if res.StatusCode != status {
+		r.t.Fatalf("%s %s: %d %s, want %d", method, path, res.StatusCode, text, status)
+	}
+	return text
+}
+
+func TestServes(t *testing.T) {
+	r := start(t, func(c *Config, _ *Options) {
+		c.Routes = []Route{{Path: "/messages", As: "poll", Topic: "messages"}, {Path: "/say", As: "publish", Topic: "messages"}}
+	})
+	if r.at.GRPC != "" || r.at.TLS || strings.HasSuffix(r.at.HTTP, ":0") {
+		t.Errorf("addresses are %+v", r.at)
+	}
+	r.want(201, "POST", "/v1/topics/messages/events", `{"n":1}`, "Content-Type", "application/json")
+	r.want(201, "POST", "/say", `{"n":2}`, "Content-Type", "application/json")
+	if body := r.want(200, "GET", "/messages", ""); !strings.Contains(body, `{"n":1}`) || !strings.Contains(body, `{"n":2}`) {
+		t.Errorf("the route gives %s", body)
+	}
+	if body := r.want(200, "GET", "/healthz", ""); body != "ok\n" {
+		t.Errorf("/healthz says %q", body)
+	}
+	if body := r.want(200, "GET", "/readyz", ""); body != "ready\n" {
+		t.Errorf("/readyz says %q", body)
+	}
+	for _, path := range []string{"/", "/nowhere", "/v1/nowhere"} {
+		if body := r.want(404, "GET", path, ""); !strings.Contains(body, "urn:parley:error:not-found") {
+			t.Errorf("%s says %s", path, body)
+		}
+	}
+	if body := r.want(403, "GET", "/v1/topics", "", "Origin", "https://evil.example"); !strings.Contains(body, "http.origins") {
+		t.Errorf("a foreign page is told %s", body)
+	}
+}
+
+// The console has what is not the API's, and nothing below /v1.
+func TestConsole(t *testing.T) {
+	r := start(t, func(_ *Config, o *Options) {
+		o.Console = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "console "+r.URL.Path) })
+	})
+	for path, want := range map[string]string{"/": "console /", "/topics/x": "console /topics/x"} {
+		if body := r.want(200, "GET", path, ""); body != want {
+			t.Errorf("%s gives %q", path, body)
+		}
+	}
+	r.want(404, "GET", "/v1/nowhere", "")
+	r.want(200, "GET", "/v1/topics", "")
+	r.want(200, "GET", "/healthz", "")
+}
+
+func TestTokens(t *testing.T) {
+	secret, token, err := door.MakeToken("reader", []string{"read"}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, admin, err := door.MakeToken("ops", []string{"admin", "publish"}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, func(c *Config, _ *Options) { c.Tokens = []door.Token{token, admin} })
+	r.want(401, "POST", "/v1/topics/a/events", "x")
+	r.want(403, "POST", "/v1/topics/a/events", "x", "Authorization", "Bearer "+secret)
+	r.want(201, "POST", "/v1/topics/a/events", "x", "Authorization", "Bearer "+root)
+	r.want(200, "GET", "/v1/topics/a/events", "", "Authorization", "Bearer "+secret)
+	r.want(401, "GET", "/metrics", "")
+	r.want(403, "GET", "/metrics", "", "Authorization", "Bearer "+secret)
+	r.want(200, "GET", "/metrics", "", "Authorization", "Bearer "+root)
+	r.want(200, "GET", "/healthz", "")
+}
+
+func TestRefusesExposure(t *testing.T) {
+	cfg := Default()
+	cfg.Listen = "0.0.0.0:0"
+	if _, err := New(cfg, Options{}); parley.CodeOf(err) != parley.Forbidden || !strings.Contains(err.Error(), "--insecure") {
+		t.Errorf("gives %v", err)
+	}
+}
+
+// What is acknowledged is there after a restart on the same directory, and so are
+// the keys that cursors are sealed with.
+func TestDurable(t *testing.T) {
+	dir := t.TempDir()
+	keep := func(c *Config, _ *Options) { c.Data = dir }
+	r := start(t, keep)
+	for _, n := range []string{"1", "2"} {
+		r.want(201, "POST", "/v1/topics/kept/events", n, "Content-Type", "application/json")
+	}
+	r.want(201, "PUT", "/v1/topics/quick", `{"durability":"memory"}`)
+	r.want(201, "POST", "/v1/topics/quick/events", "3", "Content-Type", "application/json")
+	page := r.want(200, "GET", "/v1/topics/kept/events?after=earliest&limit=1", "")
+	_, cursor, _ := strings.Cut(page, `"cursor":"`)
+	cursor, _, _ = strings.Cut(cursor, `"`)
+
+	cfg := Default()
+	cfg.Data, cfg.Listen, cfg.GRPC = dir, "127.0.0.1:0", off
+	second, err := New(cfg, Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Run(t.Context()); parley.CodeOf(err) != parley.Unavailable || !strings.Contains(err.Error(), "data") {
+		t.Errorf("a second server on the directory: %v", err)
+	}
+	r.end()
+
+	r = start(t, keep)
+	if body := r.want(200, "GET", "/v1/topics/kept/events?after="+cursor, ""); strings.Contains(body, `"data":1`) || !strings.Contains(body, `"data":2`) {
+		t.Errorf("after the restart: %s", body)
+	}
+	if body := r.want(200, "GET", "/v1/topics/quick/events?after=earliest", ""); !strings.Contains(body, `"events":[]`) {
+		t.Errorf("what was in memory: %s", body)
+	}
+}
+
+func TestPortIsTaken(t *testing.T) {
+	r := start(t, nil)
+	cfg := Default()
+	cfg.Data, cfg.Listen = Memory, r.at.HTTP
+	s, err := New(cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(t.Context()); parley.CodeOf(err) != parley.Unavailable || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("gives %v", err)
+	}
+}
+
+// A stream gets its farewell, a held request its answer, and new connections are
+// refused, before Run returns.
+func TestDrain(t *testing.T) {
+	r := start(t, func(c *Config, _ *Options) { c.Drain = 20 * time.Millisecond })
+	r.want(201, "POST", "/v1/topics/a/events", "1")
+	stream := r.open("GET", "/v1/topics/a/events?after=earliest", "", "Accept", "text/event-stream")
+	defer stream.Body.Close()
+	lines := bufio.NewScanner(stream.Body)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data:") {
+	}
+	type answer struct {
+		status int
+		body   string
+		close  bool
+	}
+	held := make(chan answer, 1)
+	go func() {
+		res, body := r.do("GET", "/v1/topics/a/events?wait=50s", "")
+		held <- answer{res.StatusCode, body, res.Close}
+	}()
+	for !strings.Contains(r.want(200, "GET", "/metrics", ""), "parley_live_connections 2\n") {
+	}
+	r.end()
+	var rest []string
+	for lines.Scan() {
+		rest = append(rest, lines.Text())
+	}
+	if text := strings.Join(rest, "\n"); lines.Err() != nil || !strings.Contains(text, "retry:") {
+		t.Errorf("the stream ends with %q, %v", text, lines.Err())
+	}
+	if a := <-held; a.status != 200 || !strings.Contains(a.body, `"events":[]`) || !a.close {
+		t.Errorf("the held request is answered %+v", a)
+	}
+	if _, err := r.client.Get(r.url("/healthz")); err == nil {
+		t.Error("a connection is accepted after the end")
+	}
+}
