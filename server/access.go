@@ -38,7 +38,7 @@ func accessFields() []Field {
 			return nil
 		}),
 		list(Field{
-			Path: "http.origins", Type: "list of origins", Flag: "origin", Example: "[\"https://shop.example\"]",
+			Path: "http.origins", Type: "list of origins", Flag: "origins", Usage: "ORIGIN[,ORIGIN]", Example: "[\"https://shop.example\"]",
 			Doc: "Origins of web pages that may use the server from a browser, besides its own; `*` is every one.",
 		}, func(c *Config) *[]string { return &c.HTTP.Origins }, checkOrigin),
 	}

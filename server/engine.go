@@ -75,7 +75,11 @@ func openStorage(c Config, log *slog.Logger) (*storage, error) {
 	r := &router{memory: memory}
 	disk, err := disklog.Open(vfs.OS(c.Data), disklog.Options{Level: r.level, Boot: bootID(), Logger: log})
 	if err != nil {
-		return nil, inside("data", err)
+		e := inside("data", err)
+		if e.Fix == "" {
+			e.Fix = "name a directory that the server may write to, or " + Memory
+		}
+		return nil, e
 	}
 	r.durable = disk
 	return &storage{log: r, run: disk.Run, know: r.topics.Store}, nil

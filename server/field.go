@@ -20,7 +20,7 @@ type Field struct {
 	Doc     string // what it does, in sentences
 	Example string // a value as YAML, where the default is nothing
 	Flag    string // of `parley serve`, without dashes; "" = none
-	Repeats bool   // the flag may be given several times; its values are added
+	Usage   string // how the flag's value is written, where it is not as Type says
 	OneOf   []string
 
 	set func(*Config, *yaml.Node) error

@@ -1,8 +1,6 @@
 package server
 
-import (
-	"github.com/parleyhq/parley"
-)
+import "github.com/parleyhq/parley"
 
 // Limits bound what all callers together can take.
 type Limits struct {

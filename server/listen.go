@@ -17,7 +17,7 @@ func listenFields() []Field {
 		}, func(c *Config) *string { return &c.Listen }, parseAddress),
 		scalar(Field{
 			Path: "drain", Type: "duration", Default: "5s", Flag: "drain",
-			Doc: "When the server stops, open streams and sockets are ended spread over this time, so that their clients do not all come back at once. Use about 30s in production.",
+			Doc: "Over how long the ends of streams and sockets are spread when the server stops, so that their clients do not all come back at once. Use about 30s in production.",
 		}, func(c *Config) *time.Duration { return &c.Drain }, parseDuration(0, 10*time.Minute)),
 		scalar(Field{
 			Path: "insecure", Type: "true or false", Default: "false", Flag: "insecure",

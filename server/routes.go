@@ -14,8 +14,8 @@ type Route = httpapi.Alias
 
 func routeFields() []Field {
 	f := Field{
-		Path: "routes", Type: "paths", Flag: "route", Repeats: true,
-		Doc:     "Puts a pattern at a path of your own: `PATH: {topic: NAME, as: PATTERN}` with the patterns publish, poll, sse and websocket. As a flag: `--route PATH=PATTERN:TOPIC`, which may be repeated and adds to the file's.",
+		Path: "routes", Type: "paths", Flag: "route", Usage: "PATH=PATTERN:TOPIC",
+		Doc:     "Puts a pattern (publish, poll, sse or websocket) at a path of your own. In the file it is `PATH: {topic: NAME, as: PATTERN}`; the flag is `--route PATH=PATTERN:TOPIC`, which may be repeated and adds to the file's.",
 		Example: "{/chat: {topic: chat, as: websocket}, /messages: {topic: messages, as: poll}}",
 	}
 	f.set = setRoutes

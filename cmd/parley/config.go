@@ -56,7 +56,7 @@ func (a *app) configCheckCommand() *cobra.Command {
 		}
 		slices.SortFunc(settings, func(x, y setting) int { return cmp.Compare(x.Path, y.Path) })
 		return answer{
-			Summary: fmt.Sprintf("the configuration is fine; %d settings are not left to their defaults", len(settings)),
+			Summary: fine(len(settings)),
 			Result:  map[string]any{"file": loaded.File, "settings": settings},
 			Text: func(w io.Writer) error {
 				for _, s := range settings {
@@ -69,6 +69,16 @@ func (a *app) configCheckCommand() *cobra.Command {
 		}, nil
 	})
 	return c
+}
+
+func fine(settings int) string {
+	switch settings {
+	case 0:
+		return "the configuration is fine; every setting has its default"
+	case 1:
+		return "the configuration is fine; it sets one value"
+	}
+	return fmt.Sprintf("the configuration is fine; it sets %d values", settings)
 }
 
 func (a *app) configDocCommand() *cobra.Command {

@@ -64,4 +64,14 @@ func (v *configValue) Set(text string) error {
 func (v *configValue) String() string { return v.field.Default }
 
 // Type implements pflag.Value.
-func (v *configValue) Type() string { return v.field.Type }
+func (v *configValue) Type() string {
+	switch {
+	case v.field.IsBool():
+		return "bool"
+	case len(v.field.OneOf) > 0:
+		return strings.Join(v.field.OneOf, "|")
+	case v.field.Usage != "":
+		return v.field.Usage
+	}
+	return v.field.Type
+}

@@ -133,6 +133,9 @@ func (a *app) finish(command string, err error) int {
 	}
 	all := explain(err)
 	first := all[0]
+	if strings.HasPrefix(first.Where, "--") {
+		code = exitUsage
+	}
 	if a.json {
 		first.More = all[1:]
 		a.told = false // an error has the last word
@@ -164,7 +167,7 @@ func (a *app) complain(command string, f failed) {
 }
 
 // usage is an error of the command line itself.
-type usage struct{ err *parley.Error }
+type usage struct{ err error }
 
 func (u *usage) Error() string { return u.err.Error() }
 func (u *usage) Unwrap() error { return u.err }

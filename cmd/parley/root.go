@@ -83,7 +83,9 @@ func flagError(cmd *cobra.Command, err error) error {
 // exactly asks for arguments by their names.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		fix := "write it like: " + strings.TrimSpace(strings.Split(cmd.Example, "\n")[0])
+		like, _, _ := strings.Cut(strings.TrimSpace(cmd.Example), "\n")
+		like, _, _ = strings.Cut(like, "  ") // what follows explains it
+		fix := "write it like: " + like
 		if len(args) < len(names) {
 			return usagef(fix, "%s is missing", names[len(args)])
 		}

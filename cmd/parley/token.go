@@ -37,11 +37,11 @@ and * for everything.`,
 		}
 		end, err := parseExpires(expires, time.Now())
 		if err != nil {
-			return answer{}, err
+			return answer{}, &usage{err}
 		}
 		secret, token, err := door.MakeToken(args[0], scopes, end)
 		if err != nil {
-			return answer{}, err
+			return answer{}, &usage{err} // all of it came from the command line
 		}
 		return tokenAnswer(secret, token)
 	})
