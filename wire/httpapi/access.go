@@ -24,9 +24,9 @@ type Access struct {
 	Local bool
 }
 
-// check refuses requests that a foreign page makes in its visitor's browser, and
+// Check refuses requests that a foreign page makes in its visitor's browser, and
 // sets the CORS fields for those that are allowed (Fetch §3.2).
-func (c Access) check(w http.ResponseWriter, r *http.Request) error {
+func (c Access) Check(w http.ResponseWriter, r *http.Request) error {
 	if c.Local && !isLocal(r.Host) {
 		return &parley.Error{Code: parley.Forbidden, Field: "Host", Detail: "this server listens on loopback and is not called " + r.Host, Fix: "use 127.0.0.1 or localhost, or start it with --listen on another address"}
 	}
@@ -43,6 +43,8 @@ func (c Access) check(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Access-Control-Expose-Headers", "ETag, Retry-After, Preference-Applied, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy")
 	return nil
 }
+
+func (c Access) check(w http.ResponseWriter, r *http.Request) error { return c.Check(w, r) }
 
 func (c Access) allows(origin string) bool {
 	return slices.Contains(c.Origins, "*") || slices.Contains(c.Origins, origin)
