@@ -65,13 +65,14 @@ var rules = []rule{
 	// Around.
 	{pkgs: "client", ours: ". base/cursor pattern/...", third: "github.com/coder/websocket", why: "the SDK links no server: patterns give it their value types"},
 	{pkgs: "console", never: "os/... net", why: "the console is embedded files over the public API: no door of its own"},
+	{pkgs: "console/lab", ours: ". client wire/door", never: "os/...", why: "the lab is a client of the API that measures its own connections"},
 	{
 		pkgs: "server server/...", ours: ". base/... pattern/... wire/... engine/... console internal/run internal/vfs internal/suggest server/...",
 		third: "github.com/klauspost/compress github.com/pierrec/lz4 gopkg.in/yaml.v3 go.yaml.in/yaml google.golang.org/ go.opentelemetry.io/ github.com/prometheus/",
 		why:   "the server composes: it alone names engines",
 	},
 	{
-		pkgs: "cmd/...", ours: ". server server/... client base/... pattern/... wire/door cmd/... internal/run internal/suggest",
+		pkgs: "cmd/...", ours: ". server server/... client base/... pattern/... wire/door cmd/... internal/run internal/suggest console console/lab",
 		third: "github.com/spf13/ github.com/expr-lang/expr gopkg.in/yaml.v3 go.yaml.in/yaml golang.org/x/term",
 		why:   "the command is thin: flags, files, signals and exit codes over server and client",
 	},

@@ -1,0 +1,13 @@
+// Package lab runs a seeded schedule of events through several ways of delivery at
+// once, against the live server, and tells what really went over the wire.
+//
+// Each lane has its own listener on loopback in front of the server's API, and a
+// client of the Go SDK behind it. Every byte of its connections is counted where it
+// passes, HTTP heads and WebSocket frames included, TCP and IP not, and dissected into
+// the messages that a sequence diagram is drawn from. All lanes read the same topic,
+// which is made for the run and deleted after it.
+//
+// The caller's own token makes the topic, publishes and reads, so whoever may run a
+// lab may do no more by it than without it: it takes manage, publish and read on
+// lab.>. One run at a time, at most 30 s and 1,000 events.
+package lab
