@@ -1,9 +1,11 @@
 package door
 
 import (
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -153,16 +155,32 @@ func (l *Live) send(buf *[]byte, dst []byte, end error) {
 }
 
 func (l *Live) sendSlowly(buf *[]byte, dst []byte, n int, end error) {
-	err := l.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
-	if err == nil {
-		_, err = l.conn.Write(dst[n:])
-	}
+	err := writeSlowly(l.conn, dst[n:])
 	_ = l.conn.SetWriteDeadline(time.Time{}) // a passed one would fail TryWrite
 	recycle(buf, dst)
 	l.mu.Lock()
 	l.slow = false
 	l.mu.Unlock()
 	l.sent(err, end)
+}
+
+// slowStep is what a slow peer has WriteTimeout for.
+const slowStep = 16 << 10
+
+// writeSlowly writes for as long as the peer takes something: whoever reads slowly
+// lags, and only one that has stopped is given up. The steps are for TLS, whose
+// connections do not survive a deadline (crypto/tls.Conn.SetWriteDeadline).
+func writeSlowly(conn net.Conn, b []byte) error {
+	for len(b) > 0 {
+		if err := conn.SetWriteDeadline(time.Now().Add(WriteTimeout)); err != nil {
+			return err
+		}
+		n, err := conn.Write(b[:min(len(b), slowStep)])
+		if b = b[n:]; err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded)) {
+			return err
+		}
+	}
+	return nil
 }
 
 // sent goes on after a write: with the next one, or with the end.

@@ -9,7 +9,7 @@ import (
 // Timing of long-lived connections.
 const (
 	Heartbeat    = 25 * time.Second // below every common proxy's idle limit
-	WriteTimeout = 5 * time.Second  // a peer that takes nothing for so long is gone
+	WriteTimeout = 5 * time.Second  // a peer that takes nothing for so long, twice at most, is gone
 )
 
 // Lives holds all long-lived connections of a process: their pool, their wheel,

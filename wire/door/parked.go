@@ -36,6 +36,7 @@ type Parked struct {
 
 	mu   sync.Mutex
 	over bool // the wait has ended, or the server drains
+	left bool // the connection is somebody else's: a late wake must not touch it
 }
 
 // Park holds a request for at most wait. The connection belongs to the Parked
@@ -54,7 +55,14 @@ var past = time.Unix(1, 0)
 func (p *Parked) Wake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.conn.SetReadDeadline(past) // fails only when the connection is closed
+	p.interrupt()
+}
+
+// interrupt ends the wait for the peer. It is called under mu.
+func (p *Parked) interrupt() {
+	if !p.left {
+		_ = p.conn.SetReadDeadline(past) // fails only when the connection is closed
+	}
 }
 
 // Drain lets the request be answered now, with whatever there is.
@@ -62,21 +70,23 @@ func (p *Parked) Drain() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = true
-	_ = p.conn.SetReadDeadline(past)
+	p.interrupt()
 }
 
 func (p *Parked) run() {
 	pipelined, gone := p.await()
 	p.lives.Wheel.Stop(&p.timer)
-	if !gone && p.answer(!pipelined && p.home != nil && !p.leaving()) {
-		p.poll.Done()
-		p.lives.Leave(p)
-		p.home.Return(p.conn)
-		return
-	}
-	_ = p.conn.Close()
+	again := !gone && p.answer(!pipelined && p.home != nil && !p.leaving())
 	p.poll.Done()
 	p.lives.Leave(p)
+	if !again {
+		_ = p.conn.Close()
+		return
+	}
+	p.mu.Lock()
+	p.left = true
+	p.mu.Unlock()
+	p.home.Return(p.conn)
 }
 
 // leaving says whether the server stops: the connection would be closed when it
@@ -125,10 +135,7 @@ func (p *Parked) reset() bool {
 func (p *Parked) answer(keepAlive bool) bool {
 	buf := buffers.Get().(*[]byte)
 	dst := p.poll.Answer((*buf)[:0], keepAlive)
-	err := p.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
-	if err == nil {
-		_, err = p.conn.Write(dst)
-	}
+	err := writeSlowly(p.conn, dst)
 	recycle(buf, dst)
 	return err == nil && keepAlive
 }

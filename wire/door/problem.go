@@ -44,11 +44,13 @@ func Status(c parley.Code) int {
 	return http.StatusInternalServerError
 }
 
-// StatusError gives an error another HTTP status than its code has, where a
-// standard asks for that.
+// StatusError is an error with what a door knows better: another HTTP status than
+// its code has, where a standard asks for that, and with Trimmed the cursor to go
+// on from. Zero fields change nothing.
 type StatusError struct {
-	Status int
-	Err    error
+	Status   int
+	Earliest string
+	Err      error
 }
 
 // Error implements error.
@@ -64,7 +66,7 @@ func ProblemOf(err error, t Trace) Problem {
 	info := code.Info()
 	p := Problem{Type: ProblemType + info.Name, Title: info.Title, Status: Status(code)}
 	var other *StatusError
-	if errors.As(err, &other) {
+	if errors.As(err, &other) && other.Status != 0 {
 		p.Status = other.Status
 	}
 	var e *parley.Error
@@ -76,6 +78,9 @@ func ProblemOf(err error, t Trace) Problem {
 	}
 	if code == parley.Trimmed {
 		p.Earliest = "earliest"
+		if other != nil && other.Earliest != "" {
+			p.Earliest = other.Earliest
+		}
 	}
 	return p
 }

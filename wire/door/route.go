@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -41,6 +42,7 @@ type Param struct {
 type Call struct {
 	W     http.ResponseWriter
 	R     *http.Request
+	Query url.Values // of the URL, parsed once
 	Who   Identity
 	Trace Trace
 	Route *Route

@@ -59,6 +59,9 @@ func (s Scope) covers(a Action) bool {
 		// "everything" leaves out what is ours, which needs the verb admin or *
 		return s.Verb == "*" || !strings.HasPrefix(a.On, "$")
 	}
+	if a.On == "" || a.On[0] == '$' && s.On[0] != '$' {
+		return false // no wildcard reaches what is ours
+	}
 	return covers(strings.Split(s.On, "."), strings.Split(strings.TrimPrefix(a.On, "~"), "."))
 }
 

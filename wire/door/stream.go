@@ -69,14 +69,24 @@ func (s *stream) run(r *http.Request, f Flow) error {
 	}
 }
 
-// write sends and flushes, within the deadline of one write.
+// write sends and flushes in steps, each within the deadline of one write.
 func (s *stream) write(b []byte) error {
-	// A writer without deadlines has no server timeout to lift either.
-	_ = s.ctl.SetWriteDeadline(time.Now().Add(WriteTimeout))
-	if _, err := s.w.Write(b); err != nil {
-		return err
+	// HTTP/2 resets a stream whose deadline passes, also while nobody writes.
+	defer func() { _ = s.ctl.SetWriteDeadline(time.Time{}) }()
+	for {
+		// A writer without deadlines has no server timeout to lift either.
+		_ = s.ctl.SetWriteDeadline(time.Now().Add(WriteTimeout))
+		step := b[:min(len(b), slowStep)]
+		if _, err := s.w.Write(step); err != nil {
+			return err
+		}
+		if err := s.ctl.Flush(); err != nil {
+			return err
+		}
+		if b = b[len(step):]; len(b) == 0 {
+			return nil
+		}
 	}
-	return s.ctl.Flush()
 }
 
 func firstOf(errs ...error) error {
