@@ -14,11 +14,10 @@ import (
 	"github.com/parleyhq/parley/wire/httpapi"
 )
 
-// Time limits of HTTP. Writes have none here: streams live long, and each of
-// their writes has its own.
+// Time limits of HTTP. Bodies have theirs in the API, and writes have none here:
+// streams live long, and each of their writes has its own.
 const (
 	headTimeout = 10 * time.Second
-	bodyTimeout = time.Minute
 	idleTimeout = 2 * time.Minute
 	maxHead     = 64 << 10
 	stopGrace   = 5 * time.Second // for the requests under way, when the streams are gone
@@ -29,19 +28,38 @@ func (s *Server) handler(api *httpapi.API) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.Handle("GET /metrics", s.guarded("metrics", s.metrics.handler()))
+	mux.Handle("GET /metrics", s.checked(s.guarded("metrics", s.metrics.handler())))
+	if s.opt.Lab != nil {
+		mux.Handle("/lab/", s.checked(s.guarded("lab", s.opt.Lab(api))))
+	}
+	var console http.Handler
+	if s.opt.Console != nil {
+		console = s.checked(s.opt.Console)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if s.opt.Console != nil && !strings.HasPrefix(r.URL.Path, "/v1/") && !api.Serves(r) {
-			s.opt.Console.ServeHTTP(w, r)
+		if console != nil && !strings.HasPrefix(r.URL.Path, "/v1/") && !api.Serves(r) {
+			console.ServeHTTP(w, r)
 			return
-		}
-		if r.ContentLength != 0 {
-			// A connection without deadlines is none of a network, and not slow.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 		}
 		api.ServeHTTP(w, r)
 	})
 	return mux
+}
+
+func (s *Server) access() httpapi.Access {
+	return httpapi.Access{Origins: s.cfg.HTTP.Origins, Local: isLoopback(s.cfg.Listen)}
+}
+
+// checked refuses pages of other origins, as the API does.
+func (s *Server) checked(next http.Handler) http.Handler {
+	access := s.access()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := access.Check(w, r); err != nil {
+			door.WriteProblem(w, err, door.TraceOf(r.Header.Get("Traceparent")))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // say answers with a word.

@@ -26,6 +26,9 @@ type Options struct {
 	Log *slog.Logger
 	// Console serves the paths that are not the API's; nil answers 404 there.
 	Console http.Handler
+	// Lab builds what serves /lab/ from the API's handler, for callers with the
+	// scope admin; nil answers 404 there.
+	Lab func(api http.Handler) http.Handler
 	// RPC builds the gRPC door; nil leaves it closed, whatever Config.GRPC says.
 	RPC func(Parts) (RPC, error)
 	// Started is called once the server accepts requests.
@@ -153,7 +156,7 @@ func (s *Server) api(p Parts, home *door.Listener) (*httpapi.API, error) {
 		Topics: p.Topics, Hub: p.Hub, Lives: p.Lives, Context: p.Context, Home: home,
 		Identify: s.identify, Observe: s.metrics, Log: s.log,
 		Limits:  httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
-		Access:  httpapi.Access{Origins: s.cfg.HTTP.Origins, Local: isLoopback(s.cfg.Listen)},
+		Access:  s.access(),
 		Aliases: s.cfg.Routes,
 		Version: s.opt.Version,
 	})

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/wire/door"
 )
@@ -153,6 +155,54 @@ func TestConsole(t *testing.T) {
 	r.want(404, "GET", "/v1/nowhere", "")
 	r.want(200, "GET", "/v1/topics", "")
 	r.want(200, "GET", "/healthz", "")
+}
+
+// A name that was made to point to 127.0.0.1 gets nothing out of a server there.
+func TestForeignHost(t *testing.T) {
+	r := start(t, func(_ *Config, o *Options) {
+		o.Console = http.NotFoundHandler()
+		o.Lab = func(http.Handler) http.Handler { return http.NotFoundHandler() }
+	})
+	for _, path := range []string{"/", "/metrics", "/lab/lanes", "/v1/topics"} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", r.url(path), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "evil.example"
+		res, err := r.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Body.Close(); res.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s", path, res.Status)
+		}
+	}
+}
+
+func TestWebSocketRoute(t *testing.T) {
+	r := start(t, func(c *Config, _ *Options) { c.Routes = []Route{{Path: "/chat", As: "websocket", Topic: "chat"}} })
+	conn, _, err := websocket.Dial(t.Context(), "ws://"+r.at.HTTP+"/chat", nil) //nolint:bodyclose // the library does
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if kind, text, err := conn.Read(t.Context()); err != nil || kind != websocket.MessageText || string(text) != "hello" {
+		t.Errorf("comes back as %v %q, %v", kind, text, err)
+	}
+	if body := r.want(200, "GET", "/v1/topics/chat/events", ""); !strings.Contains(body, `"data":"hello"`) {
+		t.Errorf("a poll gives %s", body)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := conn.Read(context.Background())
+		ended <- err
+	}()
+	r.end()
+	if err := <-ended; websocket.CloseStatus(err) != 3001 {
+		t.Errorf("the socket ends with %v, want the advice to come back", err)
+	}
 }
 
 func TestTokens(t *testing.T) {
