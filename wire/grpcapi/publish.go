@@ -1,0 +1,104 @@
+package grpcapi
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/topic"
+	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
+)
+
+// Publish implements parleyv1.PublishServer.
+func (s *service) Publish(ctx context.Context, in *parleyv1.PublishRequest) (*parleyv1.PublishResponse, error) {
+	return s.publish(ctx, in)
+}
+
+// publish is one request, of a call of its own or on a stream.
+func (s *service) publish(ctx context.Context, in *parleyv1.PublishRequest) (*parleyv1.PublishResponse, error) {
+	c := callOf(ctx)
+	release, err := c.pass(ctx, "publish", in.GetTopic())
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	events, err := eventsOf(in.GetEvents())
+	if err != nil {
+		return nil, err
+	}
+	c.stamp(events)
+	placed, replayed, err := s.api.opt.Topics.Publish(ctx, topicOf(in), events, topic.PublishOptions{IdempotencyKey: in.GetIdempotencyKey()})
+	if err != nil {
+		return nil, err
+	}
+	return placedOf(placed, replayed), nil
+}
+
+func topicOf(in *parleyv1.PublishRequest) string {
+	if name := in.GetTopic(); !in.GetEphemeral() || topic.IsEphemeral(name) {
+		return name
+	}
+	return "~" + in.GetTopic()
+}
+
+// PublishAll implements parleyv1.PublishServer.
+func (s *service) PublishAll(ctx context.Context, in *parleyv1.PublishAllRequest) (*parleyv1.PublishResponse, error) {
+	c := callOf(ctx)
+	batches := make([]topic.TopicEvents, len(in.GetTopics()))
+	for i, t := range in.GetTopics() {
+		if err := c.allow("publish", t.GetTopic()); err != nil {
+			return nil, err
+		}
+		events, err := eventsOf(t.GetEvents())
+		if err != nil {
+			return nil, inTopic(err, i)
+		}
+		c.stamp(events)
+		batches[i] = topic.TopicEvents{Topic: t.GetTopic(), Events: events}
+	}
+	release, err := c.admit(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	placed, replayed, err := s.api.opt.Topics.PublishAll(ctx, batches, topic.PublishOptions{IdempotencyKey: in.GetIdempotencyKey()})
+	if err != nil {
+		return nil, err
+	}
+	return placedOf(placed, replayed), nil
+}
+
+// inTopic says of which topic of the request an error is.
+func inTopic(err error, i int) error {
+	var e *parley.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	at := *e
+	at.Field = "topics[" + strconv.Itoa(i) + "]." + e.Field
+	return &at
+}
+
+// stamp gives the events the trace of their call, unless they have their own.
+func (c *call) stamp(events []parley.Event) {
+	if c.header("traceparent") == "" {
+		return // nobody traces
+	}
+	for i := range events {
+		if events[i].Extensions["traceparent"] == "" {
+			events[i].Set("traceparent", c.trace.String())
+		}
+	}
+}
+
+func placedOf(placed []topic.Placed, replayed bool) *parleyv1.PublishResponse {
+	out := &parleyv1.PublishResponse{Events: make([]*parleyv1.Placed, len(placed)), Replayed: replayed}
+	list := make([]parleyv1.Placed, len(placed))
+	for i, p := range placed {
+		at := &list[i]
+		at.Topic, at.Partition, at.Position, at.Id = p.Topic, int32(p.Partition), int64(p.Position), p.ID
+		out.Events[i] = at
+	}
+	return out
+}

@@ -1,0 +1,24 @@
+package grpcapi
+
+import (
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/wire/door"
+)
+
+// Routes is the table of the RPCs. Path is the full method, and Name that of the
+// HTTP route which does the same, so that limits and metrics see one operation,
+// whatever the door.
+func Routes() []door.Route {
+	publish := []parley.Code{parley.Invalid, parley.TooLarge, parley.NotFound, parley.KeyReused, parley.Unprocessable, parley.Full, parley.Unknown}
+	return []door.Route{
+		{Path: "/parley.v1.Publish/Publish", Name: "publish", Verb: "publish", On: "topic", Errors: publish, Summary: "Publish events to a topic."},
+		{Path: "/parley.v1.Publish/PublishAll", Name: "publish-all", Errors: append(publish[:len(publish):len(publish)], parley.Apart), Summary: "Publish to several topics in one commit: all or none."},
+		{Path: "/parley.v1.Publish/PublishStream", Name: "publish-stream", Verb: "publish", On: "topic", Errors: publish, Summary: "Publish many times over one stream."},
+		{Path: "/parley.v1.Subscribe/Subscribe", Name: "subscribe", Pattern: "pubsub", Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable, parley.BadCursor, parley.Trimmed, parley.Overloaded}, Summary: "Stream the events of topics."},
+		{Path: "/parley.v1.Topics/ListTopics", Name: "topic-list", Errors: []parley.Code{parley.Invalid}, Summary: "List the topics that the caller may read."},
+		{Path: "/parley.v1.Topics/GetTopic", Name: "topic-show", Verb: "read", On: "topic", Errors: []parley.Code{parley.NotFound}, Summary: "Show one topic."},
+		{Path: "/parley.v1.Topics/CreateTopic", Name: "topic-create", Verb: "manage", On: "topic", Errors: []parley.Code{parley.Invalid, parley.Exists}, Summary: "Create a topic."},
+		{Path: "/parley.v1.Topics/UpdateTopic", Name: "topic-put", Verb: "manage", On: "topic", Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable}, Summary: "Change a topic's settings."},
+		{Path: "/parley.v1.Topics/DeleteTopic", Name: "topic-delete", Verb: "manage", On: "topic", Errors: []parley.Code{parley.NotFound}, Summary: "Delete a topic with all its events."},
+	}
+}
