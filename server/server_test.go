@@ -3,14 +3,14 @@ package server
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/wire/door"
@@ -179,29 +179,49 @@ func TestForeignHost(t *testing.T) {
 	}
 }
 
+// A socket on a route of the user's: what it says is published and comes back,
+// and at the end it is told to come back later (code 3001).
 func TestWebSocketRoute(t *testing.T) {
 	r := start(t, func(c *Config, _ *Options) { c.Routes = []Route{{Path: "/chat", As: "websocket", Topic: "chat"}} })
-	conn, _, err := websocket.Dial(t.Context(), "ws://"+r.at.HTTP+"/chat", nil) //nolint:bodyclose // the library does
+	conn, err := net.Dial("tcp", r.at.HTTP)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
+	defer conn.Close()
+	// RFC 6455 §1.3 has the key, §5.7 the masked text.
+	hello := "GET /chat HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	if _, err := io.WriteString(conn, hello); err != nil {
 		t.Fatal(err)
 	}
-	if kind, text, err := conn.Read(t.Context()); err != nil || kind != websocket.MessageText || string(text) != "hello" {
-		t.Errorf("comes back as %v %q, %v", kind, text, err)
+	in := bufio.NewReader(conn)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		t.Fatalf("gives %+v, %v", res, err)
 	}
-	if body := r.want(200, "GET", "/v1/topics/chat/events", ""); !strings.Contains(body, `"data":"hello"`) {
+	expect := func(want string) error {
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(in, got); err != nil || string(got) != want {
+			return fmt.Errorf("%q comes, and %w, where %q belongs", got, err, want)
+		}
+		return nil
+	}
+	if _, err := io.WriteString(conn, "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"); err != nil {
+		t.Fatal(err)
+	}
+	if err := expect("\x81\x05Hello"); err != nil {
+		t.Fatal(err)
+	}
+	if body := r.want(200, "GET", "/v1/topics/chat/events", ""); !strings.Contains(body, `"data":"Hello"`) {
 		t.Errorf("a poll gives %s", body)
 	}
-	ended := make(chan error, 1)
+	farewell := make(chan error, 1)
 	go func() {
-		_, _, err := conn.Read(context.Background())
-		ended <- err
+		farewell <- expect("\x88\x23\x0b\xb9the server is stopping; come back")
+		_ = conn.Close() // without an answer: the server has to bear it
 	}()
 	r.end()
-	if err := <-ended; websocket.CloseStatus(err) != 3001 {
-		t.Errorf("the socket ends with %v, want the advice to come back", err)
+	if err := <-farewell; err != nil {
+		t.Error(err)
 	}
 }
 
