@@ -105,16 +105,18 @@ func (ls *Lives) Drain(ctx context.Context, window time.Duration) error {
 	}
 }
 
-// spread drains in up to 100 steps: a map's order is as good as random.
+// spread drains in up to 100 steps, the first at once: whoever is alone is not
+// kept waiting. A map's order is as good as random.
 func spread(ctx context.Context, left []Farewell, window time.Duration) error {
 	const steps = 100
 	ticker := time.NewTicker(max(window/steps, time.Millisecond))
 	defer ticker.Stop()
+	done := 0
 	for i := range steps {
-		for _, f := range left[i*len(left)/steps : (i+1)*len(left)/steps] {
-			f.Drain()
+		for upTo := ((i+1)*len(left) + steps - 1) / steps; done < upTo; done++ {
+			left[done].Drain()
 		}
-		if (i+1)*len(left)/steps == len(left) {
+		if done == len(left) {
 			return nil
 		}
 		select {
