@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"github.com/parleyhq/parley/wire/grpcapi"
 )
 
 // off as the address of a door leaves it closed.
@@ -23,18 +25,20 @@ func grpcFields() []Field {
 	}
 }
 
-// RPC is what the server needs of a gRPC server; *grpc.Server is one.
-type RPC interface {
-	Serve(net.Listener) error
-	GracefulStop()
-	Stop()
+// rpc builds the gRPC door.
+func (s *Server) rpc(p parts) (*grpcapi.API, error) {
+	return grpcapi.New(grpcapi.Options{
+		Topics: p.topics, Hub: p.hub, Lives: s.lives, Context: p.life, TLS: s.tls,
+		Identify: s.identify, Observe: s.metrics, Log: s.log,
+		Limits: grpcapi.Limits{Message: int(s.cfg.Limits.Body), Lives: s.cfg.Limits.Lives},
+	})
 }
 
 // rpcGrace is how long calls under way may take when the server stops.
 const rpcGrace = 5 * time.Second
 
 // serveRPC serves until ctx ends, and then lets the calls under way finish.
-func serveRPC(ctx context.Context, rpc RPC, ln net.Listener) error {
+func serveRPC(ctx context.Context, rpc *grpcapi.API, ln net.Listener) error {
 	failed := make(chan error, 1)
 	go func() { failed <- rpc.Serve(ln) }()
 	select {

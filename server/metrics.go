@@ -20,6 +20,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	calls    *prometheus.CounterVec
 	events   prometheus.Counter
 	bytes    prometheus.Counter
 	appends  *prometheus.CounterVec
@@ -30,13 +31,14 @@ func newMetrics(version string) *metrics {
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_http_requests_total", Help: "Requests answered, by route and status. Streams and sockets count when they begin."}, []string{"route", "status"}),
 		seconds:  prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "parley_http_request_seconds", Help: "Time in the handler, by route.", Buckets: []float64{.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 5, 30}}, []string{"route"}),
+		calls:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_grpc_calls_total", Help: "gRPC calls that have ended, by route and code."}, []string{"route", "code"}),
 		events:   prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_published_events_total", Help: "Events appended to topics, through whatever door."}),
 		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_published_bytes_total", Help: "Encoded bytes of the events appended to topics."}),
 		appends:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_commits_total", Help: "Commits of the engine, by outcome: ok or the code of the error."}, []string{"outcome"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "parley_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.seconds, m.events, m.bytes, m.appends, build,
+	m.registry.MustRegister(m.requests, m.seconds, m.calls, m.events, m.bytes, m.appends, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -54,6 +56,11 @@ func (m *metrics) Request(route string, status int, took time.Duration) {
 	}
 	m.requests.WithLabelValues(route, text).Inc()
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// Call implements grpcapi.Observer. There is no histogram: most calls are streams.
+func (m *metrics) Call(route, code string, _ time.Duration) {
+	m.calls.WithLabelValues(route, code).Inc()
 }
 
 func (m *metrics) handler() http.Handler {

@@ -29,8 +29,6 @@ type Options struct {
 	// Lab builds what serves /lab/ from the API's handler, for callers with the
 	// scope admin; nil answers 404 there.
 	Lab func(api http.Handler) http.Handler
-	// RPC builds the gRPC door; nil leaves it closed, whatever Config.GRPC says.
-	RPC func(Parts) (RPC, error)
 	// Started is called once the server accepts requests.
 	Started func(Addresses)
 }
@@ -42,16 +40,11 @@ type Addresses struct {
 	TLS  bool
 }
 
-// Parts are the running pieces that doors stand on.
-type Parts struct {
-	Log      parley.Log
-	Topics   *topic.Registry
-	Hub      *pubsub.Hub
-	Lives    *door.Lives
-	Identify door.Identifier
-	TLS      *tls.Config     // nil = plain text
-	Context  context.Context //nolint:containedctx // the life of the server, which connections share
-	Logger   *slog.Logger
+// parts are the running pieces that doors stand on.
+type parts struct {
+	topics *topic.Registry
+	hub    *pubsub.Hub
+	life   context.Context //nolint:containedctx // of the server, which connections share
 }
 
 // Server is a whole Parley in one process. New makes it and Run, called once,
@@ -124,9 +117,9 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 		return err
 	}
 	hub := pubsub.NewHub(log, topics, cursor.NewSealer(keys...), pubsub.Options{})
-	parts := Parts{Log: log, Topics: topics, Hub: hub, Lives: s.lives, Identify: s.identify, TLS: s.tls, Context: life, Logger: s.log}
+	p := parts{topics: topics, hub: hub, life: life}
 	home := door.Listen(at.http, s.tls, door.Limits{Connections: s.cfg.Limits.Connections, PerIP: s.cfg.Limits.PerIP})
-	api, err := s.api(parts, home)
+	api, err := s.api(p, home)
 	if err != nil {
 		return err
 	}
@@ -137,7 +130,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	g.Add("topics", topics.Run)
 	g.Add("lives", s.lives.Run)
 	if at.grpc != nil {
-		rpc, err := s.opt.RPC(parts)
+		rpc, err := s.rpc(p)
 		if err != nil {
 			return err
 		}
@@ -151,9 +144,9 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	return g.Run(ctx)
 }
 
-func (s *Server) api(p Parts, home *door.Listener) (*httpapi.API, error) {
+func (s *Server) api(p parts, home *door.Listener) (*httpapi.API, error) {
 	return httpapi.New(httpapi.Options{
-		Topics: p.Topics, Hub: p.Hub, Lives: p.Lives, Context: p.Context, Home: home,
+		Topics: p.topics, Hub: p.hub, Lives: s.lives, Context: p.life, Home: home,
 		Identify: s.identify, Observe: s.metrics, Log: s.log,
 		Limits:  httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
 		Access:  s.access(),
@@ -178,7 +171,7 @@ func (s *Server) listen(ctx context.Context) (*listeners, error) {
 	if l.http, err = open(ctx, "listen", s.cfg.Listen); err != nil {
 		return nil, err
 	}
-	if s.opt.RPC == nil || s.cfg.GRPC == off {
+	if s.cfg.GRPC == off {
 		return &l, nil
 	}
 	if l.grpc, err = open(ctx, "grpc", s.cfg.GRPC); err != nil {
