@@ -16,7 +16,8 @@ const pageBytes = 1 << 20
 // that cannot be kept is an error: Trimmed or BadCursor.
 func ReadPage(ctx context.Context, sub *pubsub.Subscription, limit int) (Page, error) {
 	var p Page
-	for room := pageBytes; room > 0; {
+	room := pageBytes
+	for room > 0 {
 		d, err := sub.Fetch(ctx, room)
 		if err != nil {
 			return Page{}, err
@@ -33,6 +34,15 @@ func ReadPage(ctx context.Context, sub *pubsub.Subscription, limit int) (Page, e
 		}
 	}
 	p.Cursor = sub.Cursor()
+	if room > 0 {
+		return p, nil
+	}
+	// Full by size: whether more is there decides when the client comes back.
+	d, err := sub.Fetch(ctx, 1)
+	if err != nil {
+		return Page{}, err
+	}
+	p.More = len(d.Chunks) > 0 || len(d.Notices) > 0
 	return p, nil
 }
 

@@ -96,9 +96,12 @@ func (c *Conn) AppendDelivery(dst []byte, d *pubsub.Delivery) []byte {
 }
 
 // EventOf makes an event of a message that a raw socket sent: text as text,
-// bytes as bytes.
+// bytes as bytes. Its data is payload itself, not a copy.
 func EventOf(op Opcode, payload []byte) parley.Event {
-	e := parley.Event{Data: append([]byte{}, payload...), DataContentType: "application/octet-stream"}
+	if payload == nil {
+		payload = []byte{} // an empty message is data, too
+	}
+	e := parley.Event{Data: payload, DataContentType: "application/octet-stream"}
 	if op == Text {
 		e.DataContentType = "text/plain; charset=utf-8"
 	}

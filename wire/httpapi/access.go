@@ -27,21 +27,33 @@ type Access struct {
 // Check refuses requests that a foreign page makes in its visitor's browser, and
 // sets the CORS fields for those that are allowed (Fetch §3.2).
 func (c Access) Check(w http.ResponseWriter, r *http.Request) error {
-	if c.Local && !isLocal(r.Host) {
+	// An HTTP/1.0 request without a Host comes from no browser.
+	if c.Local && r.Host != "" && !isLocal(r.Host) {
 		return &parley.Error{Code: parley.Forbidden, Field: "Host", Detail: "this server listens on loopback and is not called " + r.Host, Fix: "use 127.0.0.1 or localhost, or start it with --listen on another address"}
 	}
-	origin := r.Header.Get("Origin")
-	if origin == "" || sameHost(origin, r.Host) {
+	if len(c.Origins) > 0 {
+		w.Header().Add("Vary", "Origin") // also without one: a cache must not mix them up
+	}
+	origin := strings.Join(r.Header["Origin"], " ") // two are none that is allowed
+	if origin == "" || sameOrigin(origin, r) {
 		return nil
 	}
 	if !c.allows(origin) {
 		return &parley.Error{Code: parley.Forbidden, Field: "Origin", Detail: "pages of " + origin + " may not use this server", Fix: "add the origin to `http.origins` in the configuration"}
 	}
-	h := w.Header()
-	h.Add("Vary", "Origin")
-	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "ETag, Retry-After, Preference-Applied, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy")
+	allowOrigin(w.Header(), origin)
 	return nil
+}
+
+const (
+	corsAllow  = "Access-Control-Allow-Origin"
+	corsExpose = "Access-Control-Expose-Headers"
+)
+
+// allowOrigin lets a page of another origin read the answer.
+func allowOrigin(h http.Header, origin string) {
+	h.Set(corsAllow, origin)
+	h.Set(corsExpose, "ETag, Retry-After, Preference-Applied, Idempotent-Replayed, RateLimit, RateLimit-Policy, WWW-Authenticate")
 }
 
 func (c Access) check(w http.ResponseWriter, r *http.Request) error { return c.Check(w, r) }
@@ -50,9 +62,15 @@ func (c Access) allows(origin string) bool {
 	return slices.Contains(c.Origins, "*") || slices.Contains(c.Origins, origin)
 }
 
-func sameHost(origin, host string) bool {
+// sameOrigin compares with where the request was sent. Behind a proxy that ends
+// TLS the scheme is not known here, but a page of plain HTTP is never that of a
+// server over TLS.
+func sameOrigin(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
-	return err == nil && strings.EqualFold(u.Host, host)
+	if err != nil || u.Host == "" || r.TLS != nil && u.Scheme != "https" {
+		return false
+	}
+	return strings.EqualFold(u.Host, r.Host)
 }
 
 func isLocal(host string) bool {
@@ -60,6 +78,7 @@ func isLocal(host string) bool {
 	if err != nil {
 		name = strings.Trim(host, "[]")
 	}
+	name = strings.TrimSuffix(name, ".")
 	if strings.EqualFold(name, "localhost") || strings.HasSuffix(strings.ToLower(name), ".localhost") {
 		return true
 	}
@@ -71,7 +90,9 @@ func preflight(w http.ResponseWriter, routes []*door.Route) {
 	h := w.Header()
 	h.Set("Allow", strings.Join(methods(routes), ", "))
 	h.Set("Access-Control-Allow-Methods", strings.Join(methods(routes), ", "))
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Match, Prefer, Last-Event-ID, Parley-Key, Parley-Type, Parley-Subject, Traceparent, ce-specversion, ce-id, ce-source, ce-type, ce-subject, ce-time, ce-dataschema")
+	// The wildcard takes in ce- extensions of any name; Authorization it never
+	// covers (Fetch §4.9), and cookies play no part here.
+	h.Set("Access-Control-Allow-Headers", "Authorization, *")
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,8 +38,10 @@ type Options struct {
 
 // Limits of requests and connections. Zero fields are the defaults.
 type Limits struct {
-	Body  int64 // bytes of a request's body; default 8 MiB
-	Lives int   // streams, sockets and held requests at a time; default 100,000
+	Body int64 // bytes of a request's body; default 8 MiB
+	// BodyTime is how long a body may take to arrive; default 1 minute.
+	BodyTime time.Duration
+	Lives    int // streams, sockets and held requests at a time; default 100,000
 	// Rotate is about how long a stream of server-sent events lives before the
 	// client is asked to come back; default 1h.
 	Rotate time.Duration
@@ -47,6 +50,9 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	if l.Body <= 0 {
 		l.Body = 8 << 20
+	}
+	if l.BodyTime <= 0 {
+		l.BodyTime = time.Minute
 	}
 	if l.Lives <= 0 {
 		l.Lives = 100_000
@@ -101,6 +107,7 @@ func New(opt Options) (*API, error) {
 	for path := range a.paths {
 		a.mux.HandleFunc(path, a.serve)
 	}
+	a.mux.HandleFunc(anything, a.nothing)
 	for _, alias := range opt.Aliases {
 		if err := a.alias(alias); err != nil {
 			return nil, err
@@ -140,7 +147,7 @@ func (a *API) alias(alias Alias) error {
 		return err
 	}
 	name := alias.As
-	if _, pattern := a.mux.Handler(&http.Request{Method: http.MethodGet, URL: mustPath(alias.Path)}); pattern != "" {
+	if _, pattern := a.mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: alias.Path}}); pattern != anything {
 		return parley.BadField("path", alias.Path+" is taken", "choose another one")
 	}
 	var routes []*door.Route
@@ -149,7 +156,11 @@ func (a *API) alias(alias Alias) error {
 			routes = append(routes, &a.routes[i])
 		}
 	}
-	a.mux.HandleFunc(alias.Path, func(w http.ResponseWriter, r *http.Request) {
+	path := alias.Path
+	if strings.HasSuffix(path, "/") {
+		path += "{$}" // the path itself, and not all below it
+	}
+	a.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		r.SetPathValue("topic", alias.Topic)
 		a.dispatch(w, r, routes)
 	})
@@ -158,17 +169,26 @@ func (a *API) alias(alias Alias) error {
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if _, pattern := a.mux.Handler(r); pattern == "" {
-		door.WriteProblem(w, &parley.Error{Code: parley.NotFound, Field: "path", Detail: "nothing is at " + r.URL.Path, Fix: "see /v1/openapi.json for what is there"}, door.TraceOf(r.Header.Get("Traceparent")))
+	// The mux would redirect to the clean path, and clients repeat a POST as GET.
+	if path := r.URL.Path; strings.Contains(path, "//") || strings.Contains(path, "/.") {
+		a.nothing(w, r)
 		return
 	}
 	a.mux.ServeHTTP(w, r)
 }
 
+// anything is the mux pattern of the paths that nothing is at.
+const anything = "/"
+
+// nothing answers where nothing is.
+func (a *API) nothing(w http.ResponseWriter, r *http.Request) {
+	door.WriteProblem(w, &parley.Error{Code: parley.NotFound, Field: "path", Detail: "nothing is at " + r.URL.Path, Fix: "see /v1/openapi.json for what is there"}, door.TraceOf(r.Header.Get("Traceparent")))
+}
+
 // Serves says whether a request is for this door; the console has the rest.
 func (a *API) Serves(r *http.Request) bool {
 	_, pattern := a.mux.Handler(r)
-	return pattern != ""
+	return pattern != anything
 }
 
 // serve is the handler of every path of the table.

@@ -1,67 +1,141 @@
 package httpapi
 
 import (
+	"errors"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/wire/door"
 )
 
+// exchange is a request on its way, and what was answered.
+type exchange struct {
+	door.Call
+	out statusWriter
+}
+
 // dispatch takes a request through the door: trace, origin, method, identity,
 // decision, admission, handler; an error anywhere becomes a problem document.
 func (a *API) dispatch(w http.ResponseWriter, r *http.Request, routes []*door.Route) {
-	call := &door.Call{W: &statusWriter{ResponseWriter: w}, R: r, Trace: door.TraceOf(r.Header.Get("Traceparent")), Now: a.opt.Now()}
-	err := a.opt.Access.check(call.W, r)
+	x := &exchange{out: statusWriter{ResponseWriter: w}}
+	x.Call = door.Call{W: &x.out, R: r, Trace: door.TraceOf(r.Header.Get("Traceparent")), Now: a.opt.Now()}
+	if r.ContentLength != 0 { // also for a body that nobody wants: net/http reads it to find the next request
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.opt.Limits.BodyTime))
+	}
+	err := a.opt.Access.Check(x.W, r)
 	if err == nil && r.Method == http.MethodOptions {
-		preflight(call.W, routes)
+		preflight(x.W, routes)
 		return
 	}
 	if err == nil {
-		call.Route, err = choose(call.W, r, routes)
+		x.Route, err = choose(x.W, r, routes)
 	}
 	if err == nil {
-		err = a.admit(call)
+		x.Query, err = parseQuery(r)
+	}
+	if err == nil {
+		err = a.admit(x)
 	}
 	if err != nil {
-		a.failed(call, err)
+		a.failed(x, err)
 	}
-	a.observe(call)
+	a.observe(x)
 }
 
 // admit asks who, whether they may, and whether there is room; then it runs the
 // handler.
-func (a *API) admit(call *door.Call) error {
-	var err error
-	if call.Who, err = a.opt.Identify.Identify(Credential(call.R), call.Now); err != nil {
+func (a *API) admit(x *exchange) error {
+	if err := a.identify(&x.Call); err != nil {
 		return err
 	}
-	if call.Route.Verb != "" {
+	if x.Route.Verb != "" {
 		on := ""
-		if call.Route.On != "" {
-			on = call.R.PathValue(call.Route.On)
+		if x.Route.On != "" {
+			on = x.R.PathValue(x.Route.On)
 		}
-		if err := call.Allow(call.Route.Verb, on); err != nil {
+		if err := x.Allow(x.Route.Verb, on); err != nil {
 			return err
 		}
 	}
-	release, err := a.opt.Admission.Admit(call.Context(), &door.Request{
-		Route: call.Route, Who: call.Who, Remote: call.R.RemoteAddr, Path: call.R.URL.Path, Topic: call.R.PathValue("topic"), Header: call.R.Header.Get,
+	release, err := a.opt.Admission.Admit(x.Context(), &door.Request{
+		Route: x.Route, Who: x.Who, Remote: x.R.RemoteAddr, Path: x.R.URL.Path, Topic: x.R.PathValue("topic"), Header: x.R.Header.Get,
 	})
 	if err != nil {
+		if x.Route.Pattern == "sse" && parley.CodeOf(err) == parley.Overloaded {
+			return refuseSSE(&x.Call)
+		}
 		return err
 	}
 	defer release()
-	call.R.Body = http.MaxBytesReader(call.W, call.R.Body, a.opt.Limits.Body)
-	return call.Route.Handle(call)
+	if x.R.ContentLength != 0 {
+		// Over the writer of net/http itself, which it lets close the connection.
+		x.R.Body = http.MaxBytesReader(x.out.ResponseWriter, x.R.Body, a.opt.Limits.Body)
+	}
+	return x.Route.Handle(&x.Call)
+}
+
+// identify finds out who asks. A token may be in one place only (RFC 6750 §2).
+func (a *API) identify(c *door.Call) (err error) {
+	if c.Query.Has(tokenParam) {
+		const fix = "send Authorization: Bearer TOKEN alone"
+		switch {
+		case c.R.Method != http.MethodGet && c.R.Method != http.MethodHead:
+			return parley.BadField(tokenParam, "only GET carries the token in its query", fix)
+		case c.R.Header.Get("Authorization") != "":
+			return parley.BadField(tokenParam, "the token comes in two places", fix)
+		case len(c.Query[tokenParam]) > 1:
+			return parley.BadField(tokenParam, "it is given more than once", "give it once")
+		}
+	}
+	c.Who, err = a.opt.Identify.Identify(credential(c.R, c.Query), c.Now)
+	return err
+}
+
+const tokenParam = "access_token"
+
+// Credential is the bearer token of a request (RFC 6750 §2.1). A browser cannot
+// set headers for EventSource and WebSocket, so a GET may carry it in the query
+// (§2.3); queries are never logged.
+func Credential(r *http.Request) string {
+	if r.URL.RawQuery == "" {
+		return credential(r, nil)
+	}
+	return credential(r, r.URL.Query())
+}
+
+func credential(r *http.Request, query url.Values) string {
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "bearer") {
+		return strings.TrimSpace(token)
+	}
+	if h := r.Header.Get("Authorization"); h != "" {
+		return h // not a scheme of ours: refused as a token that it is not
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return query.Get(tokenParam)
+	}
+	return ""
+}
+
+// parseQuery reads the query once. net/url drops what it cannot read, which would
+// turn a mangled cursor into none.
+func parseQuery(r *http.Request) (url.Values, error) {
+	if r.URL.RawQuery == "" {
+		return nil, nil
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, parley.BadField("query", "not a query string", "percent-encode its values")
+	}
+	return q, nil
 }
 
 // choose finds the route of a method, and of those with the same the one that
-// answers in the media type that the client asks for first.
+// answers in the media type that the client prefers.
 func choose(w http.ResponseWriter, r *http.Request, routes []*door.Route) (*door.Route, error) {
 	method := r.Method
 	if method == http.MethodHead {
@@ -72,19 +146,17 @@ func choose(w http.ResponseWriter, r *http.Request, routes []*door.Route) (*door
 		if route.Method != method {
 			continue
 		}
-		if route.Accept != "" && accepts(r, route.Accept) {
+		if route.Accept != "" && prefers(r.Header["Accept"], route.Accept, "application/json") {
 			return route, nil
 		}
-		if found == nil {
-			found = route // an alias of a stream has no other route
-		}
-		if route.Accept == "" {
+		if found == nil || route.Accept == "" { // an alias of a stream has no other route
 			found = route
 		}
 	}
 	if found == nil {
-		w.Header().Set("Allow", strings.Join(methods(routes), ", "))
-		return nil, &parley.Error{Code: parley.MethodNotAllowed, Field: "method", Detail: r.Method + " is not a method of " + r.URL.Path, Fix: "use one of " + strings.Join(methods(routes), ", ")}
+		list := strings.Join(methods(routes), ", ")
+		w.Header().Set("Allow", list)
+		return nil, &parley.Error{Code: parley.MethodNotAllowed, Field: "method", Detail: r.Method + " is not a method of " + r.URL.Path, Fix: "use one of " + list}
 	}
 	return found, nil
 }
@@ -102,96 +174,55 @@ func methods(routes []*door.Route) []string {
 	return append(list, http.MethodOptions)
 }
 
-// accepts says whether the client names a media type in Accept.
-func accepts(r *http.Request, media string) bool {
-	for _, line := range r.Header.Values("Accept") {
-		for part := range strings.SplitSeq(line, ",") {
-			if m, params, err := mime.ParseMediaType(part); err == nil && m == media && params["q"] != "0" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// Credential is the bearer token of a request (RFC 6750 §2.1). A browser cannot
-// set headers for EventSource and WebSocket, so a GET may carry it in the query
-// (§2.3); queries are never logged.
-func Credential(r *http.Request) string {
-	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "bearer") {
-		return strings.TrimSpace(token)
-	}
-	if h := r.Header.Get("Authorization"); h != "" {
-		return h // not a scheme of ours: refused as a token that it is not
-	}
-	if r.Method == http.MethodGet {
-		return r.URL.Query().Get("access_token")
-	}
-	return ""
-}
-
-func (a *API) failed(call *door.Call, err error) {
+// failed answers with an error, unless an answer has begun.
+func (a *API) failed(x *exchange, err error) {
 	code := parley.CodeOf(err)
 	level := slog.LevelDebug
 	if code == parley.Internal || code == parley.Damaged || code == parley.Unknown {
 		level = slog.LevelError
 	}
-	a.opt.Log.LogAttrs(call.Context(), level, "request failed", slog.String("method", call.R.Method), slog.String("path", call.R.URL.Path), slog.String("code", code.String()), slog.String("trace", call.Trace.String()), slog.Any("error", err))
-	if sw := call.W.(*statusWriter); sw.status == 0 {
-		door.WriteProblem(call.W, err, call.Trace)
+	if a.opt.Log.Enabled(x.Context(), level) {
+		a.opt.Log.LogAttrs(x.Context(), level, "request failed", slog.String("method", x.R.Method), slog.String("path", x.R.URL.Path), slog.String("code", code.String()), slog.String("trace", x.Trace.String()), slog.Any("error", err))
+	}
+	if x.out.status != 0 {
+		return
+	}
+	h := x.W.Header()
+	status, body := door.SetProblem(h, err, x.Trace)
+	x.challenge(h, err)
+	x.W.WriteHeader(status)
+	_, _ = x.W.Write(body) // the peer is gone when it fails
+}
+
+// challenge says what is wrong with a token (RFC 6750 §3.1), in a field of its
+// own beside the problem document. Who sent none is told nothing but the scheme.
+func (x *exchange) challenge(h http.Header, err error) {
+	var e *parley.Error
+	if !errors.As(err, &e) || e.Field != "Authorization" || credential(x.R, x.Query) == "" {
+		return
+	}
+	switch e.Code {
+	case parley.Unauthenticated:
+		h.Set("WWW-Authenticate", `Bearer realm="parley", error="invalid_token"`)
+	case parley.Forbidden:
+		h.Set("WWW-Authenticate", `Bearer realm="parley", error="insufficient_scope"`)
 	}
 }
 
-func (a *API) observe(call *door.Call) {
+func (a *API) observe(x *exchange) {
 	name := "none"
-	if call.Route != nil {
-		name = call.Route.Name
+	if x.Route != nil {
+		name = x.Route.Name
 	}
-	sw := call.W.(*statusWriter)
-	took := a.opt.Now().Sub(call.Now)
+	logs := a.opt.Log.Enabled(x.Context(), slog.LevelDebug)
+	if a.opt.Observe == nil && !logs {
+		return
+	}
+	took := a.opt.Now().Sub(x.Now)
 	if a.opt.Observe != nil {
-		a.opt.Observe.Request(name, sw.code(), took)
+		a.opt.Observe.Request(name, x.out.code(), took)
 	}
-	a.opt.Log.LogAttrs(call.Context(), slog.LevelDebug, "request", slog.String("route", name), slog.String("method", call.R.Method), slog.String("path", call.R.URL.Path), slog.Int("status", sw.code()), slog.Duration("took", took), slog.String("who", call.Who.Name), slog.String("trace", call.Trace.String()))
-}
-
-// statusWriter remembers what was answered.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *statusWriter) WriteHeader(status int) {
-	if w.status == 0 || w.status < 200 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (w *statusWriter) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func (w *statusWriter) code() int {
-	if w.status == 0 {
-		return http.StatusOK
-	}
-	return w.status
-}
-
-// hijacked notes that the connection has left HTTP with this status.
-func hijacked(w http.ResponseWriter, status int) {
-	if sw, ok := w.(*statusWriter); ok {
-		sw.status = status
+	if logs {
+		a.opt.Log.LogAttrs(x.Context(), slog.LevelDebug, "request", slog.String("route", name), slog.String("method", x.R.Method), slog.String("path", x.R.URL.Path), slog.Int("status", x.out.code()), slog.Duration("took", took), slog.String("who", x.Who.Name), slog.String("trace", x.Trace.String()))
 	}
 }
-
-func mustPath(path string) *url.URL { return &url.URL{Path: path} }

@@ -1,16 +1,21 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"strconv"
+	"sync"
 	"time"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/poll"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/wire/door"
 )
 
-// heldPoll is a long poll between its first look and its answer: a door.Poll.
+// heldPoll is a long poll between its first look and its answer: a door.Poll. It
+// keeps nothing of the request but what it needs.
 type heldPoll struct {
 	api     *API
 	topics  pubsub.Request
@@ -20,13 +25,11 @@ type heldPoll struct {
 	page    poll.Page // of the last look
 	err     error
 	trace   door.Trace
+	origin  string // of the page that asks, when it is a foreign one
 	head    bool
-	http10  bool
 }
 
-// read looks once from where the request begins.
-func (p *heldPoll) read(c *door.Call) (poll.Page, error) { return p.look(c.Context()) }
-
+// look reads once from where the request is.
 func (p *heldPoll) look(ctx context.Context) (poll.Page, error) {
 	if p.sub == nil {
 		from, err := pubsub.ParseFrom(p.req.After)
@@ -67,17 +70,23 @@ func (p *heldPoll) Ready(last bool) bool {
 // Answer implements door.Poll.
 func (p *heldPoll) Answer(dst []byte, keepAlive bool) []byte {
 	h := http.Header{}
+	if p.origin != "" {
+		allowOrigin(h, p.origin)
+	}
+	if len(p.api.opt.Access.Origins) > 0 {
+		h.Add("Vary", "Origin")
+	}
 	if p.err != nil {
 		status, body := door.SetProblem(h, p.err, p.trace)
-		return respond(dst, status, h, body, keepAlive)
+		return respond(dst, status, h, body, p.head, keepAlive)
 	}
 	status := poll.SetHeader(h, p.req, p.page, p.options)
 	h.Add("Vary", "Accept")
 	var body []byte
-	if status == http.StatusOK && !p.head {
+	if status == http.StatusOK {
 		body = append(poll.AppendPage(nil, p.page), '\n')
 	}
-	return respond(dst, status, h, body, keepAlive)
+	return respond(dst, status, h, body, p.head, keepAlive)
 }
 
 // Done implements door.Poll.
@@ -87,19 +96,46 @@ func (p *heldPoll) Done() {
 	}
 }
 
+// hold takes the request out of its handler until it can be answered. Where a
+// connection cannot leave net/http (HTTP/2), the handler itself waits.
+func (a *API) hold(c *door.Call, held *heldPoll) error {
+	if a.opt.Lives.Count() >= a.opt.Limits.Lives {
+		held.Done()
+		return errNoRoom
+	}
+	if c.R.ProtoMajor != 1 || c.R.ContentLength != 0 {
+		return held.wait(c)
+	}
+	conn, buf, err := http.NewResponseController(c.W).Hijack()
+	if err != nil {
+		return held.wait(c)
+	}
+	hijacked(c.W, http.StatusOK)
+	held.trace, held.origin, held.head = c.Trace, c.W.Header().Get(corsAllow), c.R.Method == http.MethodHead
+	home := a.opt.Home
+	if buf.Reader.Buffered() > 0 || !c.R.ProtoAtLeast(1, 1) || c.R.Close {
+		home = nil // what was read already cannot be given back
+	}
+	a.opt.Lives.Park(conn, home, held.req.Wait, held)
+	return nil
+}
+
+var errNoRoom = &parley.Error{Code: parley.Overloaded, Detail: "too many streams, sockets and held requests are open", Fix: "try again later, or poll without wait"}
+
 // wait is Park and Answer in the handler's goroutine.
 func (p *heldPoll) wait(c *door.Call) error {
 	defer p.Done()
 	ctx, cancel := context.WithTimeout(c.Context(), p.req.Wait)
 	defer cancel()
+	leave := &leaver{end: cancel}
+	p.api.opt.Lives.Enter(leave)
+	defer p.api.opt.Lives.Leave(leave)
 	for {
 		woken := make(waker, 1)
 		if p.sub.Park(woken) {
 			select {
 			case <-woken:
 			case <-ctx.Done():
-				return writePage(c, p.req, p.page, p.options)
-			case <-p.api.opt.Lives.Draining():
 				return writePage(c, p.req, p.page, p.options)
 			}
 		}
@@ -113,6 +149,15 @@ func (p *heldPoll) wait(c *door.Call) error {
 	}
 }
 
+// leaver is a request that waits in its handler: a door.Farewell.
+type leaver struct {
+	once sync.Once
+	end  func()
+}
+
+// Drain implements door.Farewell.
+func (l *leaver) Drain() { l.once.Do(l.end) }
+
 // waker wakes a goroutine that waits on a channel.
 type waker chan struct{}
 
@@ -122,6 +167,28 @@ func (w waker) Wake() {
 	case w <- struct{}{}:
 	default:
 	}
+}
+
+// respond encodes a whole response for a connection that has left net/http. The
+// answer to a HEAD has the length of the body that it leaves out.
+func respond(dst []byte, status int, h http.Header, body []byte, head, keepAlive bool) []byte {
+	h.Set("Date", httpDate())
+	if keepAlive {
+		h.Set("Connection", "keep-alive")
+	} else {
+		h.Set("Connection", "close")
+	}
+	if status != http.StatusNotModified {
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	out := bytes.NewBuffer(dst)
+	out.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
+	_ = h.Write(out) // to memory
+	out.WriteString("\r\n")
+	if head {
+		return out.Bytes()
+	}
+	return append(out.Bytes(), body...)
 }
 
 func httpDate() string { return time.Now().UTC().Format(http.TimeFormat) }

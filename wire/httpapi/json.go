@@ -58,16 +58,3 @@ func clientGone(err error) error {
 	}
 	return parley.Errorf(parley.Canceled, "writing the answer: %w", err)
 }
-
-func boolParam(r *http.Request, name string) (bool, error) {
-	switch v := r.URL.Query().Get(name); strings.ToLower(v) {
-	case "":
-		return r.URL.Query().Has(name), nil
-	case "true", "1":
-		return true, nil
-	case "false", "0":
-		return false, nil
-	default:
-		return false, parley.BadField(name, "is neither true nor false", "send true or false")
-	}
-}

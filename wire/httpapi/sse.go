@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -23,6 +24,7 @@ func (a *API) sseRoutes() []door.Route {
 		{Name: "ephemeral", In: "query", Type: "boolean", Default: "false", Description: "also what is published to ~TOPIC"},
 	}
 	errs := []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable}
+	many := door.Param{Name: "topic", In: "query", Type: "string", Description: "a topic or pattern; may be repeated, up to 64 times"}
 	return []door.Route{
 		{
 			Method: http.MethodGet, Path: "/v1/topics/{topic}/events", Accept: sse.ContentType, Name: "sse", Pattern: "sse",
@@ -34,7 +36,7 @@ func (a *API) sseRoutes() []door.Route {
 			Method: http.MethodGet, Path: "/v1/sse", Name: "sse-many", Pattern: "sse",
 			Summary: "Stream several topics and patterns as server-sent events.", Media: []string{sse.ContentType},
 			Handle: a.sse, Errors: errs,
-			Params:  append([]door.Param{{Name: "topic", In: "query", Type: "string", Description: "a topic or pattern; may be repeated"}}, params...),
+			Params:  append([]door.Param{many}, params...),
 			Example: `curl -N 'http://127.0.0.1:7275/v1/sse?topic=orders&topic=payments.*'`,
 		},
 	}
@@ -50,10 +52,6 @@ func (a *API) sse(c *door.Call) error {
 			return err
 		}
 	}
-	if c.R.Method == http.MethodHead {
-		sse.SetHeader(c.W.Header(), c.R.Proto)
-		return nil
-	}
 	if a.opt.Lives.Count() >= a.opt.Limits.Lives {
 		return refuseSSE(c)
 	}
@@ -61,11 +59,15 @@ func (a *API) sse(c *door.Call) error {
 	if err != nil {
 		return err
 	}
+	sse.SetHeader(c.W.Header(), c.R.Proto)
+	if c.R.Method == http.MethodHead {
+		sub.Close() // it was opened to answer as GET would
+		return nil
+	}
 	flow := &sseFlow{api: a, sub: sub, style: style, ends: a.opt.Now().Add(a.opt.Limits.Rotate/2 + rand.N(a.opt.Limits.Rotate))}
 	if !c.Who.Expires.IsZero() && c.Who.Expires.Before(flow.ends) {
 		flow.ends = c.Who.Expires // whoever comes back then needs a new token
 	}
-	sse.SetHeader(c.W.Header(), c.R.Proto)
 	if c.R.ProtoMajor == 1 && c.R.ContentLength == 0 {
 		if conn, _, err := http.NewResponseController(c.W).Hijack(); err == nil {
 			hijacked(c.W, http.StatusOK)
@@ -80,18 +82,24 @@ func (a *API) sse(c *door.Call) error {
 
 // sseRequest reads what to stream, from where, and how.
 func sseRequest(c *door.Call) (style sse.Style, req pubsub.Request, err error) {
-	q := c.R.URL.Query()
+	q := c.Query
 	if req.Topics = q["topic"]; c.R.PathValue("topic") != "" {
 		req.Topics = []string{c.R.PathValue("topic")}
 	}
-	after := sse.LastEventID(c.R)
-	if after == "" {
-		after = q.Get("after")
+	if len(req.Topics) > pubsub.MaxStreams {
+		return style, req, parley.BadField("topic", "it is given more than "+strconv.Itoa(pubsub.MaxStreams)+" times", "stream fewer topics at a time, or a pattern")
+	}
+	after, err := param(q, "after")
+	if err != nil {
+		return style, req, err
+	}
+	if id := sse.LastEventID(c.R); id != "" {
+		after = id
 	}
 	if req.From, err = pubsub.ParseFrom(after); err != nil {
 		return style, req, err
 	}
-	if req.Ephemeral, err = boolParam(c.R, "ephemeral"); err != nil {
+	if req.Ephemeral, err = boolParam(q, "ephemeral"); err != nil {
 		return style, req, err
 	}
 	switch q.Get("names") {
@@ -115,7 +123,9 @@ func sseRequest(c *door.Call) (style sse.Style, req pubsub.Request, err error) {
 // status but 200, so it is told to come back later.
 func refuseSSE(c *door.Call) error {
 	sse.SetHeader(c.W.Header(), c.R.Proto)
-	c.W.Header().Set("Connection", "close")
+	if c.R.ProtoMajor == 1 { // on HTTP/2 it would end the requests beside it
+		c.W.Header().Set("Connection", "close")
+	}
 	body := sse.AppendEnd(sse.AppendRetry(nil, 10*time.Second+rand.N(20*time.Second)))
 	_, err := c.W.Write(body)
 	return clientGone(err)

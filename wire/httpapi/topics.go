@@ -25,6 +25,17 @@ type TopicInfo struct {
 	Bytes      int64           `json:"bytes"`
 }
 
+// topicSettings documents the members of a topic's settings, which topic.Settings
+// reads and writes by itself.
+type topicSettings struct {
+	Partitions int    `json:"partitions,omitempty"`
+	Durability string `json:"durability,omitempty"`
+	MaxAge     string `json:"max_age,omitempty"`
+	MaxBytes   int64  `json:"max_bytes,omitempty"`
+	MaxEvent   int    `json:"max_event,omitempty"`
+	PollHint   string `json:"poll_hint,omitempty"`
+}
+
 // WindowInfo bounds the idempotency window: the shorter of the two.
 type WindowInfo struct {
 	For  string `json:"for"`
@@ -66,33 +77,41 @@ func (a *API) topicRoutes() []door.Route {
 		},
 		{
 			Method: http.MethodPut, Path: "/v1/topics/{topic}", Name: "topic-put", Summary: "Create a topic, or change its settings.",
-			Verb: "manage", On: "topic", Answer: TopicInfo{}, Errors: []parley.Code{parley.Invalid, parley.Unprocessable}, Handle: a.topicPut,
+			Verb: "manage", On: "topic", Answer: TopicInfo{}, Request: topicSettings{}, Errors: []parley.Code{parley.Invalid, parley.Unprocessable, parley.TooLarge, parley.Unsupported, parley.Timeout, parley.Overloaded, parley.Unavailable, parley.Full, parley.Unknown}, Handle: a.topicPut,
 			Example: `curl -X PUT -d '{"partitions": 4, "max_age": "24h"}' http://127.0.0.1:7275/v1/topics/orders`,
 		},
 		{
 			Method: http.MethodDelete, Path: "/v1/topics/{topic}", Name: "topic-delete", Summary: "Delete a topic with all its events.",
-			Verb: "manage", On: "topic", Status: http.StatusNoContent, Errors: []parley.Code{parley.NotFound}, Handle: a.topicDelete,
+			Verb: "manage", On: "topic", Status: http.StatusNoContent, Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unavailable, parley.Full, parley.Unknown}, Handle: a.topicDelete,
 			Example: `curl -X DELETE http://127.0.0.1:7275/v1/topics/orders`,
 		},
 	}
 }
 
 func (a *API) topicList(c *door.Call) error {
-	q := c.R.URL.Query()
+	q := c.Query
 	limit := 100
 	if q.Has("limit") {
-		n, err := strconv.Atoi(q.Get("limit"))
+		text, err := param(q, "limit")
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 1000 {
 			return parley.BadField("limit", "not a number from 1 to 1000", "send how many topics a page may have")
 		}
 		limit = n
 	}
-	internal, err := boolParam(c.R, "internal")
+	internal, err := boolParam(q, "internal")
+	if err != nil {
+		return err
+	}
+	after, err := param(q, "after")
 	if err != nil {
 		return err
 	}
 	all := a.opt.Topics.List()
-	start := sort.Search(len(all), func(i int) bool { return all[i].Name > q.Get("after") })
+	start := sort.Search(len(all), func(i int) bool { return all[i].Name > after })
 	out := TopicList{Topics: []TopicInfo{}}
 	for _, t := range all[start:] {
 		if topic.IsInternal(t.Name) && !internal || c.Allow("read", t.Name) != nil {
@@ -143,30 +162,22 @@ func (a *API) topicInfo(c *door.Call, t topic.Topic) (TopicInfo, error) {
 }
 
 // topicPut creates the topic with the settings given, or changes those of them
-// that it has otherwise: a merge patch (RFC 7396).
+// that it has otherwise: what the body leaves out stays as it is.
 func (a *API) topicPut(c *door.Call) error {
-	body, err := readBody(c.R)
+	body, err := a.read(c)
 	if err != nil {
 		return err
 	}
+	defer body.free()
 	name, status := c.R.PathValue("topic"), http.StatusOK
-	have, err := a.opt.Topics.Get(name)
-	missing := parley.CodeOf(err) == parley.NotFound && err != nil
-	if err != nil && !missing {
-		return err
-	}
-	settings := have.Settings
-	if len(body) > 0 {
-		if err := settingsOf(body, &settings); err != nil {
-			return err
-		}
-	}
-	var t topic.Topic
-	if missing {
+	t, err := a.updateTopic(c, name, body.Bytes())
+	if parley.CodeOf(err) == parley.NotFound {
 		status = http.StatusCreated
-		t, err = a.opt.Topics.Create(c.Context(), name, settings)
-	} else {
-		t, err = a.opt.Topics.Update(c.Context(), name, settings)
+		t, err = a.createTopic(c, name, body.Bytes())
+	}
+	if parley.CodeOf(err) == parley.Exists { // somebody was faster
+		status = http.StatusOK
+		t, err = a.updateTopic(c, name, body.Bytes())
 	}
 	if err != nil {
 		return err
@@ -178,7 +189,30 @@ func (a *API) topicPut(c *door.Call) error {
 	return answerJSON(c.W, status, info)
 }
 
+func (a *API) createTopic(c *door.Call, name string, body []byte) (topic.Topic, error) {
+	var settings topic.Settings
+	if err := settingsOf(body, &settings); err != nil {
+		return topic.Topic{}, err
+	}
+	return a.opt.Topics.Create(c.Context(), name, settings)
+}
+
+func (a *API) updateTopic(c *door.Call, name string, body []byte) (topic.Topic, error) {
+	have, err := a.opt.Topics.Get(name)
+	if err != nil {
+		return topic.Topic{}, err
+	}
+	settings := have.Settings
+	if err := settingsOf(body, &settings); err != nil {
+		return topic.Topic{}, err
+	}
+	return a.opt.Topics.Update(c.Context(), name, settings)
+}
+
 func settingsOf(body []byte, into *topic.Settings) error {
+	if len(body) == 0 {
+		return nil
+	}
 	err := json.Unmarshal(body, into)
 	var e *parley.Error
 	if err == nil || errors.As(err, &e) {

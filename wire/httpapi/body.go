@@ -1,0 +1,90 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/wire/door"
+)
+
+// body is the body of a request in a buffer that is used again: free gives it
+// back once nothing points into it.
+type body struct{ bytes.Buffer }
+
+var bodies = sync.Pool{New: func() any { return new(body) }}
+
+// keptBody is the largest buffer that is worth keeping.
+const keptBody = 64 << 10
+
+func (b *body) free() {
+	if b.Cap() <= keptBody {
+		b.Reset()
+		bodies.Put(b)
+	}
+}
+
+// read reads the body of a request as it was sent: in no coding (RFC 9110 §8.4),
+// within the limits of size and time.
+func (a *API) read(c *door.Call) (*body, error) {
+	if err := checkCoding(c); err != nil {
+		return nil, err
+	}
+	if limit := a.opt.Limits.Body; c.R.ContentLength > limit {
+		if c.R.ProtoMajor == 1 {
+			c.W.Header().Set("Connection", "close") // rather than read what nobody wants
+		}
+		return nil, tooLarge(limit)
+	}
+	b := bodies.Get().(*body)
+	if c.R.ContentLength == 0 {
+		return b, nil
+	}
+	if n := c.R.ContentLength; n > 0 { // what a peer declares is believed up to a bound
+		b.Grow(int(min(n, keptBody-bytes.MinRead)) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(c.R.Body)
+	if err == nil && c.R.ContentLength > n {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		b.free()
+		return nil, bodyError(err)
+	}
+	// The deadline of the body is not one of the work that follows.
+	_ = http.NewResponseController(c.W).SetReadDeadline(time.Time{})
+	return b, nil
+}
+
+func checkCoding(c *door.Call) error {
+	for _, coding := range c.R.Header["Content-Encoding"] {
+		if !strings.EqualFold(strings.TrimSpace(coding), "identity") {
+			c.W.Header().Set("Accept-Encoding", "identity") // RFC 9110 §12.5.3
+			return &parley.Error{Code: parley.Unsupported, Field: "Content-Encoding", Detail: "the coding " + strconv.Quote(coding) + " is not spoken here", Fix: "send the body as it is"}
+		}
+	}
+	return nil
+}
+
+func tooLarge(limit int64) error {
+	return &parley.Error{Code: parley.TooLarge, Field: "body", Detail: "the body is over " + strconv.FormatInt(limit, 10) + " bytes", Fix: "send less at a time"}
+}
+
+func bodyError(err error) error {
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return tooLarge(over.Limit)
+	case parley.CodeOf(err) == parley.Timeout:
+		return &door.StatusError{Status: http.StatusRequestTimeout, Err: &parley.Error{Code: parley.Timeout, Field: "body", Detail: "the body did not arrive in time", Fix: "send it faster, or in smaller parts"}}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return parley.BadField("body", "the body ended before its declared end", "send the whole body")
+	}
+	return parley.BadField("body", "the body cannot be read: "+err.Error(), "check its framing, such as that of chunks")
+}
