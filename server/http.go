@@ -29,21 +29,33 @@ func (s *Server) handler(api *httpapi.API) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.checked(s.guarded("metrics", s.metrics.handler())))
+	mux.Handle("/", s.pages(api))
+	return mux
+}
+
+// pages gives each request to the lab, the console or the API, which also tells
+// what is nowhere.
+func (s *Server) pages(api *httpapi.API) http.Handler {
+	var lab, console http.Handler
 	if s.opt.Lab != nil {
-		mux.Handle("/lab/", s.checked(s.guarded("lab", s.opt.Lab(api))))
+		lab = s.checked(s.guarded("lab", s.opt.Lab(api)))
 	}
-	var console http.Handler
 	if s.opt.Console != nil {
 		console = s.checked(s.opt.Console)
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if console != nil && !strings.HasPrefix(r.URL.Path, "/v1/") && !api.Serves(r) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		switch {
+		case strings.HasPrefix(path, "/v1/"):
+		case lab != nil && len(path) > len("/lab/") && strings.HasPrefix(path, "/lab/"): // /lab itself is a page
+			lab.ServeHTTP(w, r)
+			return
+		case console != nil && !api.Serves(r):
 			console.ServeHTTP(w, r)
 			return
 		}
 		api.ServeHTTP(w, r)
 	})
-	return mux
 }
 
 func (s *Server) access() httpapi.Access {

@@ -145,9 +145,13 @@ func TestServes(t *testing.T) {
 // The console has what is not the API's, and nothing below /v1.
 func TestConsole(t *testing.T) {
 	r := start(t, func(_ *Config, o *Options) {
-		o.Console = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "console "+r.URL.Path) })
+		say := func(word string) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, word+" "+r.URL.Path) })
+		}
+		o.Console = say("console")
+		o.Lab = func(http.Handler) http.Handler { return say("lab") }
 	})
-	for path, want := range map[string]string{"/": "console /", "/topics/x": "console /topics/x"} {
+	for path, want := range map[string]string{"/": "console /", "/topics/x": "console /topics/x", "/lab": "console /lab", "/lab/": "console /lab/", "/lab/run": "lab /lab/run"} {
 		if body := r.want(200, "GET", path, ""); body != want {
 			t.Errorf("%s gives %q", path, body)
 		}

@@ -43,11 +43,9 @@ func (a *app) serve(ctx context.Context, flags *configFlags) error {
 		return err
 	}
 	cfg, logger := loaded.Config, loaded.Config.Log.Logger(a.err)
-	s, err := server.New(cfg, server.Options{
-		Version: version(),
-		Log:     logger,
-		Started: func(at server.Addresses) { a.started(loaded, at) },
-	})
+	opt := serverOptions(logger)
+	opt.Started = func(at server.Addresses) { a.started(loaded, at) }
+	s, err := server.New(cfg, opt)
 	if err != nil {
 		return err
 	}
