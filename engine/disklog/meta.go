@@ -66,7 +66,7 @@ func (m *meta) encode() []byte {
 	for _, v := range [...]uint64{m.seq, uint64(m.epoch), m.number, m.segment, m.group, m.first, m.generation} {
 		b = be.AppendUint64(b, v)
 	}
-	b = append(b, flag(m.clean))
+	b = append(b, bit(m.clean))
 	b = appendString(b, m.boot)
 	b = be.AppendUint32(b, uint32(len(m.sealed)))
 	for _, p := range m.sealed {
@@ -91,7 +91,7 @@ func (s *metaStream) appendTo(b []byte) []byte {
 	b = be.AppendUint64(b, s.number)
 	b = appendString(appendString(b, s.name.Namespace), s.name.Name)
 	b = be.AppendUint32(b, s.epoch)
-	b = append(b, flag(s.atOS))
+	b = append(b, bit(s.atOS))
 	for _, p := range [...]parley.Position{s.newest, s.next, s.low} {
 		b = be.AppendUint64(b, uint64(p))
 	}
@@ -103,7 +103,7 @@ func (s *metaStream) appendTo(b []byte) []byte {
 	return b
 }
 
-func flag(v bool) byte {
+func bit(v bool) byte {
 	if v {
 		return 1
 	}

@@ -224,8 +224,9 @@ func (c *core) complete(f *walFile) {
 // that were being worked on.
 func (c *core) fail(doing string, err error, hit ...*group) {
 	c.mu.Lock()
-	if c.phase == broken {
+	if c.phase == broken { // somebody else was first
 		c.mu.Unlock()
+		c.unknown(err, hit)
 		return
 	}
 	c.phase, c.cause = broken, err
