@@ -3,8 +3,12 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 
 	"github.com/parleyhq/parley"
 )
@@ -25,59 +29,110 @@ type TopicEvents struct {
 
 // Publish publishes events to a topic and returns when they are durable. An event
 // without id, source or type gets them. Events of one partition are appended
-// together; all of them are acknowledged, or the error is returned. Errors are
-// those of the server: Invalid, TooLarge, NotFound, Forbidden, Full, Unknown, ….
+// together; all of them are acknowledged, or the error is returned. One event
+// that comes with its own id is published once, however often it is sent within
+// the server's window; more events, and one without an id, are new with each
+// call: see PublishOnce. Errors are those of the server: Invalid, TooLarge,
+// NotFound, Forbidden, KeyReused, Full, Unknown, ….
 func (c *Client) Publish(ctx context.Context, topic string, events ...parley.Event) ([]Placed, error) {
-	complete(topic, events)
+	key := rand.Text()
+	if len(events) == 1 && events[0].ID != "" {
+		key = "" // its id is the key, and must be the same in another call
+	}
+	placed, _, err := c.publishTo(ctx, key, topic, events)
+	return placed, err
+}
+
+// PublishOnce is Publish under an idempotency key of the caller's: the same events
+// under the same key are published once, also by another process. replayed says
+// that they were there already, at the places that are returned. Other events
+// under the key are refused with KeyReused. The key, at most 255 bytes, belongs to
+// the topic; events without an id get one that is made of it.
+func (c *Client) PublishOnce(ctx context.Context, key, topic string, events ...parley.Event) (placed []Placed, replayed bool, err error) {
+	return c.publishTo(ctx, key, topic, events)
+}
+
+func (c *Client) publishTo(ctx context.Context, key, topic string, events []parley.Event) ([]Placed, bool, error) {
+	events = complete(topic, key, 0, events)
 	return c.publish(ctx, request{
 		method: http.MethodPost, url: c.url(nil, "v1", "topics", topic, "events"),
-		header: http.Header{"Content-Type": {parley.BatchedType}, "Idempotency-Key": {rand.Text()}},
+		header: keyed(key, parley.BatchedType),
 		body:   parley.AppendJSONBatch(nil, events),
 	})
+}
+
+func keyed(key, contentType string) http.Header {
+	h := http.Header{"Content-Type": {contentType}}
+	if key != "" {
+		h.Set("Idempotency-Key", key)
+	}
+	return h
 }
 
 // PublishEphemeral publishes to who listens now: nothing is stored.
 func (c *Client) PublishEphemeral(ctx context.Context, topic string, events ...parley.Event) ([]Placed, error) {
-	complete(topic, events)
-	return c.publish(ctx, request{
+	events = complete(topic, "", 0, events)
+	placed, _, err := c.publish(ctx, request{
 		method: http.MethodPost, url: c.url(url.Values{"ephemeral": {"true"}}, "v1", "topics", topic, "events"),
-		header: http.Header{"Content-Type": {parley.BatchedType}},
+		header: keyed("", parley.BatchedType),
 		body:   parley.AppendJSONBatch(nil, events),
 	})
+	return placed, err
 }
 
 // PublishAll publishes to several topics in one commit: all or none.
 func (c *Client) PublishAll(ctx context.Context, topics ...TopicEvents) ([]Placed, error) {
+	placed, _, err := c.PublishAllOnce(ctx, rand.Text(), topics...)
+	return placed, err
+}
+
+// PublishAllOnce is PublishAll under an idempotency key of the caller's; see
+// PublishOnce. The key is one of all requests to several topics.
+func (c *Client) PublishAllOnce(ctx context.Context, key string, topics ...TopicEvents) (placed []Placed, replayed bool, err error) {
 	body := []byte(`{"topics":[`)
+	first := 0
 	for i, t := range topics {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		complete(t.Topic, t.Events)
+		events := complete(t.Topic, key, first, t.Events)
+		first += len(events)
 		body = parley.AppendJSONString(append(body, `{"topic":`...), t.Topic)
-		body = parley.AppendJSONBatch(append(body, `,"events":`...), t.Events)
+		body = parley.AppendJSONBatch(append(body, `,"events":`...), events)
 		body = append(body, '}')
 	}
 	return c.publish(ctx, request{
 		method: http.MethodPost, url: c.url(nil, "v1", "publish"),
-		header: http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {rand.Text()}},
+		header: keyed(key, "application/json"),
 		body:   append(body, "]}"...),
 	})
 }
 
-func (c *Client) publish(ctx context.Context, r request) ([]Placed, error) {
+func (c *Client) publish(ctx context.Context, r request) (placed []Placed, replayed bool, err error) {
 	var out struct {
 		Events []Placed `json:"events"`
 	}
-	_, err := c.do(ctx, r, &out)
-	return out.Events, err
+	res, err := c.do(ctx, r, &out)
+	if err != nil {
+		return nil, false, err
+	}
+	return out.Events, res.Header.Get("Idempotent-Replayed") == "true", nil
 }
 
-// complete gives the events what a CloudEvent needs.
-func complete(topic string, events []parley.Event) {
+// complete gives the events what a CloudEvent needs. Under a key an id is made of
+// it and of the event's index in the request, so that a request that is put
+// together again is the same; without one it is new. The caller's events stay as
+// they are: with an id of this call they would not be new in the next.
+func complete(topic, key string, first int, events []parley.Event) []parley.Event {
+	events = slices.Clone(events)
 	for i := range events {
 		e := &events[i]
-		if e.ID == "" {
+		switch {
+		case e.ID != "":
+		case key != "":
+			sum := sha256.Sum256([]byte(topic + "\x00" + key + "\x00" + strconv.Itoa(first+i)))
+			e.ID = base64.RawURLEncoding.EncodeToString(sum[:16])
+		default:
 			e.ID = rand.Text()
 		}
 		if e.Source == "" {
@@ -87,4 +142,5 @@ func complete(topic string, events []parley.Event) {
 			e.Type = "parley.event"
 		}
 	}
+	return events
 }
