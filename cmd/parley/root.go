@@ -31,6 +31,12 @@ func (a *app) root() *cobra.Command {
 		Example: `  parley serve                        start a server
   parley serve --data :memory:        … that keeps nothing
   parley config init > parley.yaml    write a configuration to change`,
+		Long: `Data goes to standard output, talk to standard error; --json makes the answer
+one JSON object {command, ok, summary, result, error}.
+
+Exit codes: 0 it worked; 1 it failed, and standard error says why; 2 it was not
+asked for rightly, and nothing was done; 3 it worked, but found nothing or did
+only a part.`,
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}

@@ -56,8 +56,6 @@ func allowOrigin(h http.Header, origin string) {
 	h.Set(corsExpose, "ETag, Retry-After, Preference-Applied, Idempotent-Replayed, RateLimit, RateLimit-Policy, WWW-Authenticate")
 }
 
-func (c Access) check(w http.ResponseWriter, r *http.Request) error { return c.Check(w, r) }
-
 func (c Access) allows(origin string) bool {
 	return slices.Contains(c.Origins, "*") || slices.Contains(c.Origins, origin)
 }
