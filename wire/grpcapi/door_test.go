@@ -103,6 +103,8 @@ func TestRPCsAndHTTPRoutes(t *testing.T) {
 	}
 }
 
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
 // tokens makes an identifier and gives each name's secret.
 func tokens(t *testing.T, anonymous []string, scopes map[string]string) (*door.Tokens, map[string]string) {
 	t.Helper()
@@ -111,7 +113,7 @@ func tokens(t *testing.T, anonymous []string, scopes map[string]string) (*door.T
 	for name, scope := range scopes {
 		expires := time.Time{}
 		if name == "brief" {
-			expires = time.Now().Add(300 * time.Millisecond)
+			expires = noon.Add(20 * time.Millisecond)
 		}
 		secret, token, err := door.MakeToken(name, []string{scope}, expires)
 		if err != nil {
@@ -190,7 +192,9 @@ func TestStrangersAreNotReadFrom(t *testing.T) {
 
 func TestATokenThatExpiresEndsItsSubscriptions(t *testing.T) {
 	ts, secret := tokens(t, nil, map[string]string{"brief": "*"})
-	r := newRig(t, func(o *Options) { o.Identify = ts })
+	r := newRig(t, func(o *Options) { // for the door it stays noon; the stream's own timer goes on
+		o.Identify, o.Now = ts, func() time.Time { return noon }
+	})
 	rd := r.read(as(t.Context(), secret["brief"]), earliest("a"))
 	f := taken(t, rd.end())
 	f.want(t, codes.Unauthenticated, "UNAUTHENTICATED", "authorization")

@@ -40,7 +40,7 @@ func (s *service) Subscribe(in *parleyv1.SubscribeRequest, stream grpc.ServerStr
 	defer done()
 	sub, err := s.api.opt.Hub.Subscribe(live, pubsub.Request{Topics: in.GetTopics(), From: from, Ephemeral: in.GetEphemeral(), Strict: in.GetStrict()})
 	if err != nil {
-		return err
+		return cause(live, err)
 	}
 	defer sub.Close()
 	r := &reading{stream: stream, sub: sub}
