@@ -63,7 +63,7 @@ func (p *heldPoll) Park(w interface{ Wake() }) bool { return p.sub.Park(w) }
 // Ready implements door.Poll.
 func (p *heldPoll) Ready(last bool) bool {
 	page, err := p.again(p.api.opt.Context)
-	p.err = err
+	p.err = inParam("after", err)
 	return last || err != nil || p.req.Settled(page)
 }
 

@@ -63,7 +63,7 @@ func (a *API) poll(c *door.Call) error {
 	page, err := held.look(c.Context())
 	if err != nil {
 		held.Done()
-		return a.withEarliest(c, sub, err)
+		return a.withEarliest(c, sub, inParam("after", err))
 	}
 	if req.Wait == 0 || held.req.Settled(page) {
 		held.Done()
@@ -99,19 +99,20 @@ func (a *API) newest(c *door.Call, sub pubsub.Request, req poll.Request, options
 	req.Wait, req.Applied = 0, ""
 	page, err := a.opt.Hub.Tail(c.Context(), sub, n, before)
 	if err != nil {
-		return inBefore(err)
+		return inParam("before", err)
 	}
 	return writePage(c, req, poll.PageOf(page), options)
 }
 
-// inBefore names the parameter at fault: the hub knows cursors only as after.
-func inBefore(err error) error {
-	e, ok := err.(*parley.Error) //nolint:errorlint // only the hub's own, unwrapped
-	if !ok || e.Field != "after" {
+// inParam names the parameter that an error about a cursor is about: the sealer
+// and the hub do not know where it came from.
+func inParam(name string, err error) error {
+	e, ok := err.(*parley.Error) //nolint:errorlint // only theirs, unwrapped
+	if !ok || e.Field != "cursor" && e.Field != "after" {
 		return err
 	}
 	at := *e
-	at.Field = "before"
+	at.Field = name
 	return &at
 }
 
