@@ -1,0 +1,17 @@
+import type { ComponentType } from 'preact';
+import { Lab } from './lab/lab';
+import { Topics } from './topics/topics';
+
+/** A screen of the console. One more is a file, a line here, and its address in console.go. */
+export interface Screen {
+  path: string; // first segment of its address
+  title: string;
+  key: string; // g and this key go there
+  icon: string; // an SVG path on a field of 20 × 20
+  component: ComponentType;
+}
+
+export const screens: Screen[] = [
+  { path: 'topics', title: 'Topics', key: 't', icon: 'M3 5h10M3 10h14M3 15h7', component: Topics },
+  { path: 'lab', title: 'Lab', key: 'l', icon: 'M7 3h6M8.5 3v5L4 16a1 1 0 0 0 1 1.5h10a1 1 0 0 0 1-1.5l-4.500-8V3M6.500 12.500h7', component: Lab },
+];

@@ -1,0 +1,84 @@
+import { batch, signal } from '@preact/signals';
+import { problemOf, send, type Problem } from '../../api';
+
+export interface Message {
+  t: number;
+  lane: string;
+  conn: number;
+  server: boolean;
+  kind: 'request' | 'response' | 'event' | 'heartbeat' | 'other';
+  label: string;
+  bytes: number;
+  events?: number;
+  empty?: boolean;
+  raw: string;
+}
+
+export interface Figures {
+  lane: string;
+  requests: number;
+  empty: number;
+  connections: number;
+  bytes_in: number;
+  bytes_out: number;
+  messages: number;
+  events: number;
+  missing: number;
+  duplicates: number;
+  latency: { p50: number; p99: number; max: number };
+}
+
+export interface Lane { name: string; title: string; summary: string }
+export interface Request { lanes: string[]; seed: number; events: number; duration: string; every: string; size: number }
+
+interface Line {
+  start?: { topic: string; request: Request; schedule: number[] };
+  trace?: Message[];
+  end?: { figures: Figures[]; truncated: number };
+  error?: Problem;
+}
+
+/** A run against the server, and what it has told so far. */
+export class Run {
+  readonly start = signal<Line['start'] | null>(null);
+  readonly trace = signal<Message[]>([]);
+  readonly end = signal<Line['end'] | null>(null);
+  readonly problem = signal<Problem | null>(null);
+  readonly running = signal(true);
+  private abort = new AbortController();
+
+  constructor(readonly request: Request) {}
+
+  stop = () => this.abort.abort();
+
+  async go(): Promise<void> {
+    try {
+      const res = await send('/lab/run', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(this.request), signal: this.abort.signal });
+      for await (const line of lines(res)) this.take(JSON.parse(line) as Line);
+      if (!this.end.value && !this.problem.value) this.problem.value = { status: 0, title: 'The run broke off', detail: 'the server went away before its end', fix: 'run it again' };
+    } catch (err) {
+      if (!this.abort.signal.aborted) this.problem.value = problemOf(err);
+    }
+    this.running.value = false;
+  }
+
+  private take(line: Line): void {
+    batch(() => {
+      if (line.start) this.start.value = line.start;
+      if (line.trace) this.trace.value = [...this.trace.value, ...line.trace];
+      if (line.end) this.end.value = line.end;
+      if (line.error) this.problem.value = line.error;
+    });
+  }
+}
+
+async function* lines(res: Response): AsyncGenerator<string> {
+  const reader = res.body!.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ''; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split('\n');
+    rest = parts.pop()!;
+    yield* parts;
+  }
+}
