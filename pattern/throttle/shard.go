@@ -17,7 +17,7 @@ type shard struct {
 	spare []uint64
 	lines lines
 	timer *time.Timer
-	order uint64 // rank in which locks are taken together
+	order uint64        // rank in which locks are taken together
 	last  time.Duration // see moment
 
 	granted, refused, shared uint64 // see Stats
