@@ -12,9 +12,10 @@ import (
 // banner is the first thing that somebody sees of a server: where everything is,
 // and what to try.
 type banner struct {
-	loaded server.Loaded
-	at     server.Addresses
-	paint  func(colour, text string) string
+	loaded  server.Loaded
+	at      server.Addresses
+	console bool
+	paint   func(colour, text string) string
 }
 
 // url is where this machine reaches the server.
@@ -49,6 +50,9 @@ func (b banner) String() string {
 	if b.loaded.File != "" {
 		line("Config", b.loaded.File)
 	}
+	if b.console {
+		line("Console", b.paint(blue, url+"/"))
+	}
 	line("API", b.paint(blue, url+"/v1")+"   described by "+url+"/v1/openapi.json")
 	if b.at.GRPC != "" {
 		line("gRPC", b.at.GRPC)
@@ -59,7 +63,7 @@ func (b banner) String() string {
 	}
 	token := ""
 	if len(c.Tokens) > 0 {
-		line("Access", fmt.Sprintf("%d tokens; send one as Authorization: Bearer TOKEN", len(c.Tokens)))
+		line("Access", "by token: Authorization: Bearer TOKEN")
 		token = ` -H "Authorization: Bearer $TOKEN"`
 	}
 	fmt.Fprintf(&s, "\n  %s\n", b.paint(bold, "Try"))

@@ -217,9 +217,9 @@ func TestServe(t *testing.T) {
 func TestBanner(t *testing.T) {
 	cfg := server.Default()
 	cfg.Routes = []server.Route{{Path: "/chat", As: "websocket", Topic: "chat"}}
-	b := banner{loaded: server.Loaded{Config: cfg}, at: server.Addresses{HTTP: "[::]:7275", GRPC: "127.0.0.1:7276"}, paint: (&app{}).paint}
+	b := banner{loaded: server.Loaded{Config: cfg}, at: server.Addresses{HTTP: "[::]:7275", GRPC: "127.0.0.1:7276"}, console: true, paint: (&app{}).paint}
 	text := b.String()
-	for _, want := range []string{"http://localhost:7275/v1", "127.0.0.1:7276", "/chat   websocket of chat", "curl -N"} {
+	for _, want := range []string{"http://localhost:7275/v1", "Console  http://localhost:7275/\n", "127.0.0.1:7276", "/chat   websocket of chat", "curl -N"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the banner lacks %q:\n%s", want, text)
 		}
@@ -240,17 +240,15 @@ func TestNoColourInAPipe(t *testing.T) {
 	}
 	defer read.Close()
 	defer write.Close()
-	if (&app{err: write}).wantsColour() || (&app{err: &bytes.Buffer{}}).wantsColour() {
+	if isTerminal(write) || isTerminal(&bytes.Buffer{}) {
 		t.Error("a pipe is taken for a terminal")
 	}
-	tty, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, as a terminal is
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tty.Close()
 	for env, want := range map[string]bool{"": true, "NO_COLOR=1": false, "NO_COLOR=": true, "TERM=dumb": false} {
-		if got := (&app{err: tty, env: []string{env}}).wantsColour(); got != want {
+		if got := (&app{env: []string{env}}).wantsColour(true); got != want {
 			t.Errorf("with %q: %v", env, got)
+		}
+		if (&app{env: []string{env}}).wantsColour(false) {
+			t.Errorf("with %q a pipe is coloured", env)
 		}
 	}
 }

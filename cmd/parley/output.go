@@ -227,9 +227,9 @@ func (a *app) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// wantsColour says whether err is a terminal that wants colour (no-color.org).
-func (a *app) wantsColour() bool {
-	return isTerminal(a.err) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+// wantsColour says whether whoever reads a stream wants colour (no-color.org).
+func (a *app) wantsColour(terminal bool) bool {
+	return terminal && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
 }
 
 func (a *app) getenv(name string) string {

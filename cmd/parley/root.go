@@ -14,7 +14,7 @@ import (
 // run runs the program with arguments and gives its exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	a.json = slices.Contains(args, "--json") // also for errors before flags are read
-	a.colour = a.wantsColour()
+	a.colour = a.wantsColour(isTerminal(a.err))
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)

@@ -44,7 +44,7 @@ func (a *app) serve(ctx context.Context, flags *configFlags) error {
 	}
 	cfg, logger := loaded.Config, loaded.Config.Log.Logger(a.err)
 	opt := serverOptions(logger)
-	opt.Started = func(at server.Addresses) { a.started(loaded, at) }
+	opt.Started = func(at server.Addresses) { a.started(loaded, at, opt.Console != nil) }
 	s, err := server.New(cfg, opt)
 	if err != nil {
 		return err
@@ -53,8 +53,8 @@ func (a *app) serve(ctx context.Context, flags *configFlags) error {
 }
 
 // started says that the server is there: to a program, a log or a person.
-func (a *app) started(loaded server.Loaded, at server.Addresses) {
-	b := banner{loaded: loaded, at: at, paint: a.paint}
+func (a *app) started(loaded server.Loaded, at server.Addresses, console bool) {
+	b := banner{loaded: loaded, at: at, console: console, paint: a.paint}
 	if a.json {
 		// Nobody may read it; the server runs all the same.
 		_ = a.answer("serve", answer{Summary: "serving " + b.url(), Result: serving{HTTP: b.url(), GRPC: at.GRPC, Data: loaded.Config.Data}})
