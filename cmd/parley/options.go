@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/parleyhq/parley/console"
 	"github.com/parleyhq/parley/console/lab"
 	"github.com/parleyhq/parley/server"
 )
@@ -12,7 +13,8 @@ import (
 func serverOptions(log *slog.Logger) server.Options {
 	return server.Options{
 		Version: version(), Log: log,
-		Lab: func(api http.Handler) http.Handler { return lab.New(lab.Options{Handler: api}) },
+		Console: console.Handler(),
+		Lab:     func(api http.Handler) http.Handler { return lab.New(lab.Options{Handler: api}) },
 	}
 }
 
