@@ -33,6 +33,28 @@ func TestLateRefundGivesNothing(t *testing.T) {
 	}
 }
 
+// TestRefundOfHalf refunds a unit half of which time has restored: without it
+// the bucket would have stood full meanwhile, and would hold no more now.
+func TestRefundOfHalf(t *testing.T) {
+	const half = 500 * time.Millisecond
+	for _, limit := range []Limit{NewTokenBucket(2, 1), NewGCRA(1, time.Second, 2)} {
+		rule := mustCompile(t, limit)
+		state := make([]uint64, rule.Words())
+		first := rule.Take(state, 0, 1)
+		rule.Take(state, half, 1)
+		rule.Back(state, half, first)
+		if d := rule.Take(state, half, 1); !d.OK {
+			t.Fatalf("%v: %+v", limit, d)
+		}
+		if rule.Take(state, 2*half, 1).OK {
+			t.Errorf("%v: three units within half a second", limit)
+		}
+		if !rule.Take(state, 3*half, 1).OK {
+			t.Errorf("%v: no unit a second later", limit)
+		}
+	}
+}
+
 // TestStaleClockAdmitsNoMore uses a limit up and then comes with a time before
 // that, and before its window.
 func TestStaleClockAdmitsNoMore(t *testing.T) {
