@@ -159,7 +159,7 @@ func (s *segment) rebuild(batches []byte) ([]mark, error) {
 			err = b.Check()
 		}
 		if err != nil {
-			return nil, err
+			return nil, parley.Errorf(parley.Damaged, "segment %016x: %w", s.id, err)
 		}
 		_ = made.add(b) // emit cannot fail
 		batches = rest
@@ -176,8 +176,8 @@ func checkBlock(m mark, block []byte) error {
 	var heads uint32
 	for rest := block; len(rest) > 0; {
 		b, after, err := parley.CutBatch(rest)
-		if err != nil {
-			return err
+		if err != nil { // of whatever code: it was a batch when it was written
+			return parley.Errorf(parley.Damaged, "the batches at %d and after: %w", m.base, err)
 		}
 		if err := b.Check(); err != nil {
 			return err

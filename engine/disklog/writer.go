@@ -165,7 +165,22 @@ func (c *core) flusher(writerDone <-chan struct{}) {
 		if !c.flushGroups(c.flush.take(), &open) {
 			return
 		}
-		runtime.Gosched() // who was just answered is likely to come again: let them into the next flush
+		c.letIn()
+	}
+}
+
+// letIn gives those who were just answered, and are likely to come again, the
+// processor: what they append and the writer writes now is in the next flush. It
+// costs no time when nobody comes.
+func (c *core) letIn() {
+	for range 4 {
+		runtime.Gosched()
+		c.mu.Lock()
+		left := len(c.queue)
+		c.mu.Unlock()
+		if left == 0 {
+			return
+		}
 	}
 }
 
