@@ -28,6 +28,9 @@ type Options struct {
 	// Retries is how often a request is sent again that failed without an answer,
 	// or that the server asked to repeat (429, 503). Default 4; −1 is never.
 	Retries int
+	// GRPC is the transport for subscriptions over gRPC; package client/overgrpc
+	// has it.
+	GRPC Receiver
 	// OnReconnect hears why a subscription's connection ended and when the next
 	// comes.
 	OnReconnect func(cause error, wait time.Duration)

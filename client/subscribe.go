@@ -23,7 +23,15 @@ const (
 	WebSocket Transport = "websocket"
 	LongPoll  Transport = "long-poll"
 	ShortPoll Transport = "short-poll"
+	GRPC      Transport = "grpc" // needs Options.GRPC
 )
+
+// Receiver is a transport that package client does not link: one call of Receive
+// is one connection, which begins at from and hands events to give until that or
+// the connection fails.
+type Receiver interface {
+	Receive(ctx context.Context, s Subscription, from string, give func(Received) error) error
+}
 
 // Subscription says what to receive.
 type Subscription struct {
@@ -40,7 +48,8 @@ type Subscription struct {
 type Received struct {
 	parley.Event
 	// Cursor is the place after the event: what Subscription.From takes to go on
-	// exactly there, over any transport. Empty for an ephemeral event.
+	// exactly there, over any transport. Empty for an ephemeral event, and over
+	// polling for all but the last event of a page.
 	Cursor string
 	// Notice is "gap", "reset" or "ahead" when the place could not be kept; there
 	// is no event then.
@@ -56,8 +65,8 @@ func (c *Client) Subscribe(ctx context.Context, s Subscription) iter.Seq2[Receiv
 			yield(Received{}, parley.BadField("Topics", "no topic is named", "name at least one"))
 			return
 		}
-		if len(s.Topics) > 1 && s.Over != SSE && s.Over != "" {
-			yield(Received{}, parley.BadField("Topics", "this transport takes one topic", "use SSE for several"))
+		if len(s.Topics) > 1 && s.Over != SSE && s.Over != GRPC && s.Over != "" {
+			yield(Received{}, parley.BadField("Topics", "this transport takes one topic", "use SSE or gRPC for several"))
 			return
 		}
 		switch s.Over {
@@ -67,8 +76,16 @@ func (c *Client) Subscribe(ctx context.Context, s Subscription) iter.Seq2[Receiv
 			c.reconnect(ctx, s, yield, c.overWebSocket)
 		case LongPoll, ShortPoll:
 			c.reconnect(ctx, s, yield, c.overPoll)
+		case GRPC:
+			if c.opt.GRPC == nil {
+				yield(Received{}, parley.BadField("Over", "the client has no gRPC transport", "set Options.GRPC to one of package client/overgrpc"))
+				return
+			}
+			c.reconnect(ctx, s, yield, func(ctx context.Context, s *session) error {
+				return c.opt.GRPC.Receive(ctx, s.Subscription, s.cursor, s.give)
+			})
 		default:
-			yield(Received{}, parley.BadField("Over", "no such transport: "+string(s.Over), "use sse, websocket, long-poll or short-poll"))
+			yield(Received{}, parley.BadField("Over", "no such transport: "+string(s.Over), "use sse, websocket, long-poll, short-poll or grpc"))
 		}
 	}
 }
@@ -87,7 +104,8 @@ type session struct {
 // give hands an event to the loop and then moves on behind it.
 func (s *session) give(r Received) error {
 	s.alive = true
-	if !s.yield(r, nil) {
+	// Without event and notice it is a checkpoint: the place alone.
+	if (r.ID != "" || r.Notice != "") && !s.yield(r, nil) {
 		return stopped
 	}
 	if r.Cursor != "" {

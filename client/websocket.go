@@ -28,7 +28,7 @@ func (c *Client) overWebSocket(ctx context.Context, s *session) error {
 	conn.SetReadLimit(maxAnswer)
 	stop := keepAlive(ctx, conn)
 	defer stop()
-	var places cursors
+	var places Places
 	for {
 		_, data, err := conn.Read(ctx)
 		if err != nil {
@@ -72,47 +72,14 @@ func (c *Client) dial(ctx context.Context, s *session) (*websocket.Conn, error) 
 	return nil, &parley.Error{Code: parley.Unavailable, Detail: "no connection to " + c.base.Host, Err: err}
 }
 
-// cursors joins the places in several streams, each of which a frame tells alone.
-type cursors struct {
-	opening string // the place in all of them at the start; empty when there is one
-	streams []streamCursor
-}
-
-type streamCursor struct {
-	topic     string
-	partition int
-	cursor    string
-}
-
-// after is the reader's cursor once a frame's events are done with.
-func (c *cursors) after(f frame) string {
-	if c.opening == "" {
-		return f.Cursor
-	}
-	joined, known := c.opening, false
-	for i := range c.streams {
-		st := &c.streams[i]
-		if st.topic == f.Topic && st.partition == f.Partition {
-			st.cursor, known = f.Cursor, true
-		}
-		joined += "," + st.cursor
-	}
-	if !known {
-		c.streams = append(c.streams, streamCursor{f.Topic, f.Partition, f.Cursor})
-		joined += "," + f.Cursor
-	}
-	return joined
-}
-
 // take hands a frame's events to the loop.
-func (s *session) take(f frame, places *cursors) error {
+func (s *session) take(f frame, places *Places) error {
 	if f.Notice != "" {
 		return s.give(Received{Notice: f.Notice})
 	}
 	if len(f.Events) == 0 { // the opening: the place before any event
-		if s.cursor, s.alive = f.Cursor, true; f.Streams != 1 {
-			places.opening = f.Cursor
-		}
+		s.cursor, s.alive = f.Cursor, true
+		places.Open(f.Cursor, f.Streams)
 		return nil
 	}
 	for i, raw := range f.Events {
@@ -122,7 +89,7 @@ func (s *session) take(f frame, places *cursors) error {
 		}
 		r := Received{Event: e}
 		if i == len(f.Events)-1 && f.Cursor != "" {
-			r.Cursor = places.after(f)
+			r.Cursor = places.After(f.Topic, f.Partition, f.Cursor)
 		}
 		if err := s.give(r); err != nil {
 			return err

@@ -82,8 +82,11 @@ func (s *Sealer) Seal(namespace string, marks []Mark) string {
 	return string(s.Append(nil, namespace, marks))
 }
 
-// Append appends the token to dst.
+// Append appends the token to dst. A nil Sealer seals as the zero one.
 func (s *Sealer) Append(dst []byte, namespace string, marks []Mark) []byte {
+	if s == nil {
+		s = new(Sealer)
+	}
 	var room [128]byte
 	b := room[:0]
 	if len(s.keys) == 0 {

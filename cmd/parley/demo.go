@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parleyhq/parley/client"
+	"github.com/parleyhq/parley/client/overgrpc"
 	"github.com/parleyhq/parley/server"
 )
 
@@ -98,7 +99,7 @@ func (d *demo) run(ctx context.Context) error {
 // server makes the demo's server, which talks only when something is wrong.
 func (d *demo) server(dir string, started chan server.Addresses) (*server.Server, error) {
 	loaded, err := server.Load(server.Sources{Env: nil, Flags: map[string][]string{
-		"data": {demoData(dir)}, "listen": {"127.0.0.1:0"}, "grpc": {"127.0.0.1:0"}, "drain": {"100ms"},
+		"data": {dir}, "listen": {"127.0.0.1:0"}, "grpc": {"127.0.0.1:0"}, "drain": {"100ms"},
 		"route": {"/orders=sse:shop.orders"},
 	}})
 	if err != nil {
@@ -111,11 +112,14 @@ func (d *demo) server(dir string, started chan server.Addresses) (*server.Server
 
 func (d *demo) steps(ctx context.Context) error {
 	url := "http://" + d.at.HTTP
-	c, err := client.New(url, client.Options{})
+	rpc, err := overgrpc.Dial(d.at.GRPC, overgrpc.Options{})
 	if err != nil {
 		return err
 	}
-	d.client = c
+	defer func() { _ = rpc.Close() }() // the demo is over
+	if d.client, err = client.New(url, client.Options{GRPC: rpc}); err != nil {
+		return err
+	}
 	d.print("%s %s at %s\n", d.app.heading("parley"), version(), url)
 	for _, step := range demoSteps() {
 		if err := step.show(ctx, d); err != nil {

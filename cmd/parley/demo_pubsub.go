@@ -34,7 +34,7 @@ const demoEvents = 5
 func (d *demo) fanOutStep(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	all := []client.Transport{client.WebSocket, client.SSE, client.LongPoll, client.ShortPoll}
+	all := []client.Transport{client.WebSocket, client.SSE, client.GRPC, client.LongPoll, client.ShortPoll}
 	arrivals := make(chan arrival)
 	for _, over := range all {
 		go d.watch(ctx, over, arrivals)
@@ -108,7 +108,7 @@ func (d *demo) fanOut(ctx context.Context, e parley.Event, arrivals <-chan arriv
 // the one before gave.
 func (d *demo) cursorStep(ctx context.Context) error {
 	cursor := "earliest"
-	for i, over := range []client.Transport{client.SSE, client.LongPoll, client.WebSocket, client.ShortPoll} {
+	for i, over := range []client.Transport{client.SSE, client.LongPoll, client.WebSocket, client.GRPC, client.ShortPoll} {
 		r, err := d.one(ctx, over, cursor)
 		if err != nil {
 			return err

@@ -17,6 +17,3 @@ func serverOptions(log *slog.Logger) server.Options {
 		Lab:     func(api http.Handler) http.Handler { return lab.New(lab.Options{Handler: api}) },
 	}
 }
-
-// demoData is where the demo keeps its events.
-func demoData(string) string { return server.Memory }

@@ -6,11 +6,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parleyhq/parley/client"
+	"github.com/parleyhq/parley/client/overgrpc"
 )
 
 // remote is how a command reaches its server.
 type remote struct {
 	url   string
+	grpc  string
 	token string
 }
 
@@ -27,13 +29,30 @@ func (a *app) remoteFlags(c *cobra.Command) *remote {
 	return r
 }
 
-// client makes the client that the flags describe.
+// grpcFlag adds --grpc, for the commands that can use it.
+func (a *app) grpcFlag(c *cobra.Command, r *remote) {
+	address := a.getenv("PARLEY_GRPC")
+	if address == "" {
+		address = "127.0.0.1:7276"
+	}
+	c.Flags().StringVar(&r.grpc, "grpc", address, "`HOST:PORT` of the server's gRPC, for --over grpc; also PARLEY_GRPC")
+}
+
+// client makes the client that the flags describe. gRPC connects when it is used.
 func (a *app) client(r *remote) (*client.Client, error) {
 	token := r.token
 	if token == "" {
 		token = a.getenv("PARLEY_TOKEN")
 	}
-	return client.New(r.url, client.Options{Token: token, OnReconnect: func(cause error, wait time.Duration) {
+	var rpc client.Receiver
+	if r.grpc != "" {
+		transport, err := overgrpc.Dial(r.grpc, overgrpc.Options{Token: token})
+		if err != nil {
+			return nil, err
+		}
+		rpc = transport // it lives as long as the command
+	}
+	return client.New(r.url, client.Options{Token: token, GRPC: rpc, OnReconnect: func(cause error, wait time.Duration) {
 		if cause != nil {
 			a.say("%s\n", a.paint(dim, "connection lost ("+cause.Error()+"); again in "+wait.Round(time.Millisecond).String()))
 		}

@@ -32,12 +32,13 @@ told from which another run, over any transport, goes on.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	at := a.remoteFlags(c)
+	a.grpcFlag(c, at)
 	c.Flags().StringVar(&s.From, "from", "latest", "where to begin: earliest, latest, a `cursor`, or @ and an RFC 3339 time")
-	c.Flags().StringVar(&over, "over", "sse", "`transport`: sse, websocket, long-poll or short-poll")
+	c.Flags().StringVar(&over, "over", "sse", "`transport`: sse, websocket, long-poll, short-poll or grpc")
 	c.Flags().DurationVar(&s.Every, "every", time.Second, "pace of --over short-poll")
 	c.Flags().BoolVar(&s.Ephemeral, "ephemeral", false, "also what is published to ~TOPIC")
 	c.Flags().IntVar(&limit, "count", 0, "end after so many events")
-	_ = c.RegisterFlagCompletionFunc("over", cobra.FixedCompletions([]string{"sse", "websocket", "long-poll", "short-poll"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	_ = c.RegisterFlagCompletionFunc("over", cobra.FixedCompletions([]string{"sse", "websocket", "long-poll", "short-poll", "grpc"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
 		cl, err := a.client(at)
 		if err != nil {

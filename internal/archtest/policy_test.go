@@ -64,6 +64,7 @@ var rules = []rule{
 
 	// Around.
 	{pkgs: "client", ours: ". base/cursor pattern/...", third: "github.com/coder/websocket", why: "the SDK links no server: patterns give it their value types"},
+	{pkgs: "client/overgrpc", ours: ". client wire/grpcapi/parley/v1", third: "google.golang.org/", why: "gRPC is apart, so that the SDK links it only for those who ask; the generated messages are the protocol itself"},
 	{pkgs: "console", never: "os/... net", why: "the console is embedded files over the public API: no door of its own"},
 	{pkgs: "console/lab", ours: ". client wire/door", never: "os/...", why: "the lab is a client of the API that measures its own connections"},
 	{
@@ -72,7 +73,7 @@ var rules = []rule{
 		why:   "the server composes: it alone names engines",
 	},
 	{
-		pkgs: "cmd/...", ours: ". server server/... client base/... pattern/... wire/door cmd/... internal/run internal/suggest console console/lab",
+		pkgs: "cmd/...", ours: ". server server/... client client/overgrpc base/... pattern/... wire/door cmd/... internal/run internal/suggest console console/lab",
 		third: "github.com/spf13/ github.com/expr-lang/expr gopkg.in/yaml.v3 go.yaml.in/yaml golang.org/x/term",
 		why:   "the command is thin: flags, files, signals and exit codes over server and client",
 	},

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
@@ -48,6 +49,7 @@ const (
 
 	storedEvent    = 1
 	storedPosition = 2
+	storedCursor   = 3
 
 	eventTime       = 5
 	eventExtensions = 8
@@ -56,12 +58,17 @@ const (
 
 func appendStored(dst []byte, v *pubsub.View) []byte {
 	event := eventSize(&v.Event)
-	size := fieldSize(storedEvent, event) + protowire.SizeTag(storedPosition) + protowire.SizeVarint(uint64(v.Position))
+	cursor := ""
+	if !topic.IsEphemeral(v.Topic) { // what is not stored has no place
+		cursor = v.Cursor()
+	}
+	size := fieldSize(storedEvent, event) + protowire.SizeTag(storedPosition) + protowire.SizeVarint(uint64(v.Position)) + textSize(storedCursor, cursor)
 	dst = appendHead(dst, batchEvents, size)
 	dst = appendHead(dst, storedEvent, event)
 	dst = appendEvent(dst, &v.Event)
 	dst = protowire.AppendTag(dst, storedPosition, protowire.VarintType)
-	return protowire.AppendVarint(dst, uint64(v.Position))
+	dst = protowire.AppendVarint(dst, uint64(v.Position))
+	return appendText(dst, storedCursor, cursor)
 }
 
 // texts are the string fields of Event: their numbers are their index.

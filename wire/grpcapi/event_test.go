@@ -31,7 +31,8 @@ func TestEventEncoding(t *testing.T) {
 			e.Data = rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "data")
 		}
 		at := parley.Position(rapid.Int64Min(1).Draw(t, "position"))
-		b := appendStored([]byte("before"), &pubsub.View{Event: e, Position: at})
+		v := pubsub.View{Item: &pubsub.Item{Topic: "t"}, Event: e, Position: at}
+		b := appendStored([]byte("before"), &v)
 		b, ok := bytes.CutPrefix(b, []byte("before"))
 		if !ok {
 			t.Fatal("what was there is not")
@@ -48,7 +49,7 @@ func TestEventEncoding(t *testing.T) {
 		if !e.Time.IsZero() {
 			want.Time = timestamppb.New(e.Time)
 		}
-		if len(got.GetEvents()) != 1 || !proto.Equal(got.GetEvents()[0].GetEvent(), want) || got.GetEvents()[0].GetPosition() != int64(at) {
+		if len(got.GetEvents()) != 1 || !proto.Equal(got.GetEvents()[0].GetEvent(), want) || got.GetEvents()[0].GetPosition() != int64(at) || got.GetEvents()[0].GetCursor() != v.Cursor() {
 			t.Fatalf("got %v, want %v at %d", got.GetEvents(), want, at)
 		}
 	})
@@ -77,9 +78,14 @@ func TestAssemble(t *testing.T) {
 				want.Batches = append(want.Batches, &parleyv1.EventBatch{Topic: item.Topic, Partition: int32(item.Partition), Ephemeral: item.Topic == "~a"})
 				last++
 			}
-			want.Batches[last].Events = append(want.Batches[last].Events, &parleyv1.StoredEvent{Event: &parleyv1.Event{Id: v.ID}, Position: 7})
+			cursor := ""
+			if !events[len(events)-1].fleeting {
+				cursor = v.Cursor()
+			}
+			want.Batches[last].Events = append(want.Batches[last].Events, &parleyv1.StoredEvent{Event: &parleyv1.Event{Id: v.ID}, Position: 7, Cursor: cursor})
 		}
-		parts := assemble(notices, events, want.Cursor)
+		want.Streams = rapid.Int32Range(0, 64).Draw(t, "streams")
+		parts := assemble(notices, events, want.Cursor, int(want.Streams))
 		var got parleyv1.SubscribeResponse
 		if err := proto.Unmarshal(parts.Materialize(), &got); err != nil {
 			t.Fatal(err)

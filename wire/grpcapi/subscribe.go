@@ -92,8 +92,10 @@ type reading struct {
 	stream grpc.ServerStream
 	sub    *pubsub.Subscription
 	cursor string // of the last message that was sent
-	events []part
-	size   int // of events
+	// streams is told with the next message, if it is not 0.
+	streams int
+	events  []part
+	size    int // of events
 }
 
 // part is events of one batch, encoded.
@@ -108,6 +110,7 @@ func (r *reading) run(live context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.streams = r.sub.Streams()
 	if err := r.send(opening.Notices, r.sub.Cursor()); err != nil {
 		return err
 	}
@@ -154,7 +157,8 @@ func (r *reading) add(c pubsub.Chunk, shared []byte) {
 
 // send sends what was added, behind the notices.
 func (r *reading) send(notices []pubsub.Notice, cursor string) error {
-	m := &encoded{assemble(notices, r.events, cursor)}
+	m := &encoded{assemble(notices, r.events, cursor, r.streams)}
+	r.streams = 0
 	clear(r.events) // or the buffers live until the next message
 	r.events, r.size = r.events[:0], 0
 	if err := r.stream.SendMsg(m); err != nil {
@@ -169,6 +173,7 @@ const (
 	responseNotices = 1
 	responseBatches = 2
 	responseCursor  = 3
+	responseStreams = 4
 
 	batchTopic     = 1
 	batchPartition = 2
@@ -183,7 +188,7 @@ const (
 
 // assemble makes a SubscribeResponse of shared bytes and of this reader's own,
 // which are parts of one buffer.
-func assemble(notices []pubsub.Notice, events []part, cursor string) mem.BufferSlice {
+func assemble(notices []pubsub.Notice, events []part, cursor string, streams int) mem.BufferSlice {
 	own := make([]byte, 0, 64+64*len(notices)+len(cursor))
 	for i := range notices {
 		own = appendNotice(own, &notices[i])
@@ -200,6 +205,7 @@ func assemble(notices []pubsub.Notice, events []part, cursor string) mem.BufferS
 		from = to
 	}
 	own = appendText(own, responseCursor, cursor)
+	own = appendNumber(own, responseStreams, int64(streams))
 
 	out := make(mem.BufferSlice, 0, len(events)+len(cuts)+1)
 	at := 0

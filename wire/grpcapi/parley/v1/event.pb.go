@@ -153,7 +153,11 @@ type StoredEvent struct {
 	// The event, complete.
 	Event *Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
 	// Where it is in its partition: at least 1, increasing, not always by one.
-	Position      int64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	Position int64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	// The cursor behind this event, for a reader of its stream alone: the same for
+	// all readers. A reader of several streams joins the cursor of the first message
+	// and the newest one of each stream by commas. Empty for an ephemeral event.
+	Cursor        string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -202,6 +206,13 @@ func (x *StoredEvent) GetPosition() int64 {
 	return 0
 }
 
+func (x *StoredEvent) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
 var File_parley_v1_event_proto protoreflect.FileDescriptor
 
 const file_parley_v1_event_proto_rawDesc = "" +
@@ -224,10 +235,11 @@ const file_parley_v1_event_proto_rawDesc = "" +
 	"\x0fExtensionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\a\n" +
-	"\x05_data\"Q\n" +
+	"\x05_data\"i\n" +
 	"\vStoredEvent\x12&\n" +
 	"\x05event\x18\x01 \x01(\v2\x10.parley.v1.EventR\x05event\x12\x1a\n" +
-	"\bposition\x18\x02 \x01(\x03R\bpositionB<Z:github.com/parleyhq/parley/wire/grpcapi/parley/v1;parleyv1b\x06proto3"
+	"\bposition\x18\x02 \x01(\x03R\bposition\x12\x16\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursorB<Z:github.com/parleyhq/parley/wire/grpcapi/parley/v1;parleyv1b\x06proto3"
 
 var (
 	file_parley_v1_event_proto_rawDescOnce sync.Once

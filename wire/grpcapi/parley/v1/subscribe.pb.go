@@ -276,7 +276,9 @@ type SubscribeResponse struct {
 	// The events, grouped by partition. A partition may come again.
 	Batches []*EventBatch `protobuf:"bytes,2,rep,name=batches,proto3" json:"batches,omitempty"`
 	// The reader's cursor behind this message.
-	Cursor        string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Cursor string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// In the first message: how many streams the cursor is about now.
+	Streams       int32 `protobuf:"varint,4,opt,name=streams,proto3" json:"streams,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -330,6 +332,13 @@ func (x *SubscribeResponse) GetCursor() string {
 		return x.Cursor
 	}
 	return ""
+}
+
+func (x *SubscribeResponse) GetStreams() int32 {
+	if x != nil {
+		return x.Streams
+	}
+	return 0
 }
 
 // EventBatch is consecutive events of one partition.
@@ -501,11 +510,12 @@ const file_parley_v1_subscribe_proto_rawDesc = "" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04time\x12\x1c\n" +
 	"\tephemeral\x18\x05 \x01(\bR\tephemeral\x12\x16\n" +
 	"\x06strict\x18\x06 \x01(\bR\x06strictB\x06\n" +
-	"\x04from\"\x89\x01\n" +
+	"\x04from\"\xa3\x01\n" +
 	"\x11SubscribeResponse\x12+\n" +
 	"\anotices\x18\x01 \x03(\v2\x11.parley.v1.NoticeR\anotices\x12/\n" +
 	"\abatches\x18\x02 \x03(\v2\x15.parley.v1.EventBatchR\abatches\x12\x16\n" +
-	"\x06cursor\x18\x03 \x01(\tR\x06cursor\"\x8e\x01\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\x12\x18\n" +
+	"\astreams\x18\x04 \x01(\x05R\astreams\"\x8e\x01\n" +
 	"\n" +
 	"EventBatch\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +

@@ -1,0 +1,225 @@
+// Package overgrpc is the Go SDK's gRPC transport: publishing, and subscriptions
+// that move to and from the other transports with the same cursor. It is apart
+// from package client so that only those who use it link gRPC.
+//
+//	g, err := overgrpc.Dial("127.0.0.1:7276", overgrpc.Options{})
+//	c, err := client.New("http://127.0.0.1:7275", client.Options{GRPC: g})
+//	for got, err := range c.Subscribe(ctx, client.Subscription{Topics: []string{"orders"}, Over: client.GRPC}) { … }
+package overgrpc
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/client"
+	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
+)
+
+// Options of a transport. The zero value works.
+type Options struct {
+	// Token is sent as a bearer token with every call.
+	Token string
+	// TLS encrypts; nil is plain text.
+	TLS *tls.Config
+	// MaxMessage bounds an answer; default 64 MiB.
+	MaxMessage int
+}
+
+// Transport is one connection to a server, shared by all calls. It connects when
+// it is first used, and again when the connection is lost.
+type Transport struct {
+	conn      *grpc.ClientConn
+	publish   parleyv1.PublishClient
+	subscribe parleyv1.SubscribeClient
+	token     string
+}
+
+// Dial makes a transport to HOST:PORT. Nothing is sent yet.
+func Dial(target string, o Options) (*Transport, error) {
+	creds := insecure.NewCredentials()
+	if o.TLS != nil {
+		creds = credentials.NewTLS(o.TLS)
+	}
+	if o.MaxMessage <= 0 {
+		o.MaxMessage = 64 << 20
+	}
+	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(creds),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(o.MaxMessage)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 40 * time.Second, Timeout: 10 * time.Second}))
+	if err != nil {
+		return nil, parley.BadField("target", err.Error(), "write it like 127.0.0.1:7276")
+	}
+	return &Transport{conn: conn, publish: parleyv1.NewPublishClient(conn), subscribe: parleyv1.NewSubscribeClient(conn), token: o.Token}, nil
+}
+
+// Close ends all calls.
+func (t *Transport) Close() error { return t.conn.Close() }
+
+func (t *Transport) context(ctx context.Context) context.Context {
+	if t.token == "" {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+t.token)
+}
+
+// Publish is client.Client.Publish over gRPC, without its repeats.
+func (t *Transport) Publish(ctx context.Context, topic string, events ...parley.Event) ([]client.Placed, error) {
+	req := &parleyv1.PublishRequest{Topic: topic, IdempotencyKey: rand.Text()}
+	for i := range events {
+		req.Events = append(req.Events, toProto(&events[i]))
+	}
+	res, err := t.publish.Publish(t.context(ctx), req)
+	if err != nil {
+		return nil, fromStatus(err)
+	}
+	placed := make([]client.Placed, len(res.GetEvents()))
+	for i, p := range res.GetEvents() {
+		placed[i] = client.Placed{Topic: p.GetTopic(), Partition: int(p.GetPartition()), Position: parley.Position(p.GetPosition()), ID: p.GetId()}
+	}
+	return placed, nil
+}
+
+// Receive implements client.Receiver: one stream, until it ends.
+func (t *Transport) Receive(ctx context.Context, s client.Subscription, from string, give func(client.Received) error) error {
+	ctx, cancel := context.WithCancel(t.context(ctx))
+	defer cancel() // ends the stream when the loop is left
+	req, err := request(s, from)
+	if err != nil {
+		return err
+	}
+	stream, err := t.subscribe.Subscribe(ctx, req)
+	if err != nil {
+		return fromStatus(err)
+	}
+	var places client.Places
+	for first := true; ; first = false {
+		m, err := stream.Recv()
+		if err != nil {
+			return fromStatus(err)
+		}
+		if first {
+			places.Open(m.GetCursor(), int(m.GetStreams()))
+		}
+		if err := deliver(m, &places, give); err != nil {
+			return err
+		}
+	}
+}
+
+// deliver hands on what one message holds.
+func deliver(m *parleyv1.SubscribeResponse, places *client.Places, give func(client.Received) error) error {
+	for _, n := range m.GetNotices() {
+		if err := give(client.Received{Notice: noticeName(n.GetKind())}); err != nil {
+			return err
+		}
+	}
+	if len(m.GetBatches()) == 0 {
+		return give(client.Received{Cursor: m.GetCursor()}) // a checkpoint
+	}
+	for _, b := range m.GetBatches() {
+		for _, e := range b.GetEvents() {
+			r := client.Received{Event: fromProto(e.GetEvent())}
+			if e.GetCursor() != "" {
+				r.Cursor = places.After(b.GetTopic(), int(b.GetPartition()), e.GetCursor())
+			}
+			if err := give(r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func noticeName(k parleyv1.NoticeKind) string {
+	switch k {
+	case parleyv1.NoticeKind_NOTICE_KIND_GAP:
+		return "gap"
+	case parleyv1.NoticeKind_NOTICE_KIND_AHEAD:
+		return "ahead"
+	}
+	return "reset"
+}
+
+func request(s client.Subscription, from string) (*parleyv1.SubscribeRequest, error) {
+	req := &parleyv1.SubscribeRequest{Topics: s.Topics, Ephemeral: s.Ephemeral}
+	switch {
+	case from == "" || from == "latest":
+		req.From = &parleyv1.SubscribeRequest_Edge{Edge: parleyv1.Edge_EDGE_LATEST}
+	case from == "earliest":
+		req.From = &parleyv1.SubscribeRequest_Edge{Edge: parleyv1.Edge_EDGE_EARLIEST}
+	case from[0] == '@':
+		at, err := time.Parse(time.RFC3339Nano, from[1:])
+		if err != nil {
+			return nil, parley.BadField("From", "not a time: "+from, "send @ and an RFC 3339 time")
+		}
+		req.From = &parleyv1.SubscribeRequest_Time{Time: timestamppb.New(at)}
+	default:
+		req.From = &parleyv1.SubscribeRequest_Cursor{Cursor: from}
+	}
+	return req, nil
+}
+
+func toProto(e *parley.Event) *parleyv1.Event {
+	p := &parleyv1.Event{
+		Id: e.ID, Source: e.Source, Type: e.Type, Subject: e.Subject,
+		Datacontenttype: e.DataContentType, Dataschema: e.DataSchema, Extensions: e.Extensions, Data: e.Data,
+	}
+	if !e.Time.IsZero() {
+		p.Time = timestamppb.New(e.Time)
+	}
+	return p
+}
+
+func fromProto(p *parleyv1.Event) parley.Event {
+	e := parley.Event{
+		ID: p.GetId(), Source: p.GetSource(), Type: p.GetType(), Subject: p.GetSubject(),
+		DataContentType: p.GetDatacontenttype(), DataSchema: p.GetDataschema(), Extensions: p.GetExtensions(), Data: p.Data,
+	}
+	if p.GetTime() != nil {
+		e.Time = p.GetTime().AsTime()
+	}
+	return e
+}
+
+// fromStatus reads the server's error: ErrorInfo has its code.
+func fromStatus(err error) error {
+	if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
+		return context.Canceled
+	}
+	st := status.Convert(err)
+	e := &parley.Error{Code: parley.Unavailable, Detail: st.Message(), Err: err}
+	if st.Code() != codes.Unavailable {
+		e.Code = parley.Internal
+	}
+	for _, d := range st.Details() {
+		switch d := d.(type) {
+		case *errdetails.ErrorInfo:
+			// ErrorInfo writes KEY_REUSED what a problem document writes key-reused.
+			if code, ok := parley.CodeNamed(strings.ReplaceAll(strings.ToLower(d.GetReason()), "_", "-")); ok {
+				e.Code = code
+			}
+		case *errdetails.BadRequest:
+			if v := d.GetFieldViolations(); len(v) > 0 {
+				e.Field = v[0].GetField()
+			}
+		case *errdetails.RetryInfo:
+			e.RetryAfter = d.GetRetryDelay().AsDuration()
+		}
+	}
+	return e
+}
