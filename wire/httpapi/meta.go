@@ -18,8 +18,12 @@ type ErrorInfo struct {
 func (a *API) metaRoutes() []door.Route {
 	return []door.Route{
 		{
-			Method: http.MethodGet, Path: "/v1/openapi.json", Name: "openapi", Summary: "This API as an OpenAPI 3.1 document.",
-			Handle: a.openapi, Example: `curl http://127.0.0.1:7275/v1/openapi.json`,
+			Method: http.MethodGet, Path: "/v1/openapi.json", Name: "openapi", Summary: "This API as an OpenAPI 3.1 document.", Media: []string{"application/json"},
+			Handle: func(c *door.Call) error { return answerJSON(c.W, http.StatusOK, OpenAPI(a.routes, a.opt.Version)) }, Example: `curl http://127.0.0.1:7275/v1/openapi.json`,
+		},
+		{
+			Method: http.MethodGet, Path: "/v1/asyncapi.json", Name: "asyncapi", Summary: "The streams of this API as an AsyncAPI 3.0 document.", Media: []string{"application/json"},
+			Handle: func(c *door.Call) error { return answerJSON(c.W, http.StatusOK, AsyncAPI(a.routes, a.opt.Version)) }, Example: `curl http://127.0.0.1:7275/v1/asyncapi.json`,
 		},
 		{
 			Method: http.MethodGet, Path: "/v1/errors", Name: "errors", Summary: "Every error that the server tells, with its meaning.",

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,22 +52,60 @@ func operation(r *door.Route) map[string]any {
 		success["content"] = content
 	}
 	responses := map[string]any{strconv.Itoa(status): success}
-	for _, code := range append([]parley.Code{parley.Unauthenticated, parley.Forbidden, parley.Throttled}, r.Errors...) {
-		responses[strconv.Itoa(door.Status(code))] = map[string]any{
-			"description": code.Info().Title,
-			"content":     map[string]any{"application/problem+json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Problem"}}},
-		}
+	if r.Name == "topic-put" {
+		responses["201"] = map[string]any{"description": "Created", "content": success["content"]}
 	}
+	addErrors(responses, r)
 	op := map[string]any{"operationId": r.Name, "summary": r.Summary, "responses": responses, "parameters": parameters(r), "x-example": r.Example}
 	if r.Verb != "" {
 		op["x-scope"] = door.Scope{Verb: r.Verb, On: "{" + r.On + "}"}.String()
 	}
 	if r.Request != nil {
-		op["requestBody"] = map[string]any{"required": true, "content": map[string]any{"application/json": map[string]any{"schema": schemaOf(reflect.TypeOf(r.Request))}}}
+		op["requestBody"] = map[string]any{"required": r.Method == http.MethodPost, "content": map[string]any{"application/json": map[string]any{"schema": schemaOf(reflect.TypeOf(r.Request))}}}
 	} else if r.Method == http.MethodPost {
 		op["requestBody"] = map[string]any{"content": map[string]any{"*/*": map[string]any{"schema": map[string]any{}}}}
 	}
 	return op
+}
+
+// everywhere are the errors of every operation.
+var everywhere = []parley.Code{parley.Unauthenticated, parley.Forbidden, parley.Throttled}
+
+// addErrors adds an answer for each status; codes with one status share it.
+func addErrors(responses map[string]any, r *door.Route) {
+	for _, code := range append(slices.Clone(everywhere), r.Errors...) {
+		for _, status := range statusesOf(r, code) {
+			key := strconv.Itoa(status)
+			have, ok := responses[key].(map[string]any)
+			if !ok {
+				have = map[string]any{
+					"description": "", "x-types": []any{},
+					"content": map[string]any{"application/problem+json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Problem"}}},
+				}
+				responses[key] = have
+			}
+			types := have["x-types"].([]any)
+			if slices.Contains(types, any(door.ProblemType+code.String())) {
+				continue
+			}
+			have["x-types"] = append(types, door.ProblemType+code.String())
+			have["description"] = strings.TrimPrefix(have["description"].(string)+"; "+code.Info().Title, "; ")
+		}
+	}
+}
+
+// statusesOf are the statuses that an error of an operation has: that of its code,
+// but where a standard asks for another one.
+func statusesOf(r *door.Route, code parley.Code) []int {
+	switch {
+	case code == parley.Timeout:
+		return []int{http.StatusRequestTimeout} // of the body: RFC 9110 §15.5.9
+	case code == parley.Unsupported && r.Pattern == "websocket":
+		return []int{http.StatusUpgradeRequired} // RFC 6455 §4.2.2
+	case code == parley.KeyReused: // an event's id, and an Idempotency-Key
+		return []int{door.Status(code), http.StatusUnprocessableEntity}
+	}
+	return []int{door.Status(code)}
 }
 
 func answerContent(r *door.Route) map[string]any {
@@ -82,11 +121,12 @@ func answerContent(r *door.Route) map[string]any {
 
 // merge adds what a further route of the same method and path says.
 func merge(op map[string]any, r *door.Route) {
-	ok := op["responses"].(map[string]any)["200"].(map[string]any)
-	content := ok["content"].(map[string]any)
+	responses := op["responses"].(map[string]any)
+	content := responses["200"].(map[string]any)["content"].(map[string]any)
 	for media, c := range answerContent(r) {
 		content[media] = c
 	}
+	addErrors(responses, r)
 	known := map[string]bool{}
 	list := op["parameters"].([]any)
 	for _, p := range list {
@@ -103,23 +143,31 @@ func merge(op map[string]any, r *door.Route) {
 
 func parameters(r *door.Route) []any {
 	list := []any{}
-	for _, part := range strings.Split(r.Path, "/") {
-		if name, ok := strings.CutPrefix(part, "{"); ok {
-			name = strings.TrimRight(name, ".}")
-			list = append(list, map[string]any{"name": name, "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
-		}
+	for _, name := range pathParameters(r.Path) {
+		list = append(list, map[string]any{"name": name, "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
 	}
 	for _, p := range r.Params {
-		schema := map[string]any{"type": p.Type}
-		if p.Type == "duration" {
-			schema = map[string]any{"type": "string", "format": "go-duration"}
-		}
-		if p.Default != "" {
-			schema["default"] = p.Default
-		}
-		list = append(list, map[string]any{"name": p.Name, "in": p.In, "description": p.Description, "schema": schema})
+		list = append(list, map[string]any{"name": p.Name, "in": p.In, "description": p.Description, "schema": paramSchema(p)})
 	}
 	return list
+}
+
+func paramSchema(p door.Param) map[string]any {
+	schema := map[string]any{"type": p.Type}
+	if p.Type == "duration" {
+		schema = map[string]any{"type": "string", "format": "go-duration"}
+	}
+	if p.Default == "" {
+		return schema
+	}
+	schema["default"] = p.Default
+	switch p.Type {
+	case "integer":
+		schema["default"], _ = strconv.Atoi(p.Default) // the table's own
+	case "boolean":
+		schema["default"] = p.Default == "true"
+	}
+	return schema
 }
 
 // schemaOf derives a JSON schema from a Go type and its json tags.
@@ -167,9 +215,4 @@ func structSchema(t reflect.Type) map[string]any {
 		s["required"] = required
 	}
 	return s
-}
-
-// openapi answers with the document of this server.
-func (a *API) openapi(c *door.Call) error {
-	return answerJSON(c.W, http.StatusOK, OpenAPI(a.routes, a.opt.Version))
 }

@@ -62,7 +62,7 @@ func (a *API) topicRoutes() []door.Route {
 	return []door.Route{
 		{
 			Method: http.MethodGet, Path: "/v1/topics", Name: "topic-list", Summary: "List the topics that the caller may read.",
-			Answer: TopicList{}, Errors: []parley.Code{parley.Invalid}, Handle: a.topicList,
+			Answer: TopicList{}, Errors: []parley.Code{parley.Invalid, parley.Unavailable}, Handle: a.topicList,
 			Params: []door.Param{
 				{Name: "after", In: "query", Type: "string", Description: "begin after this name: `next` of the page before"},
 				{Name: "limit", In: "query", Type: "integer", Default: "100", Description: "topics a page, at most 1000"},
@@ -72,7 +72,7 @@ func (a *API) topicRoutes() []door.Route {
 		},
 		{
 			Method: http.MethodGet, Path: "/v1/topics/{topic}", Name: "topic-show", Summary: "Show one topic.",
-			Verb: "read", On: "topic", Answer: TopicInfo{}, Errors: []parley.Code{parley.NotFound}, Handle: a.topicShow,
+			Verb: "read", On: "topic", Answer: TopicInfo{}, Errors: []parley.Code{parley.NotFound, parley.Unavailable}, Handle: a.topicShow,
 			Example: `curl http://127.0.0.1:7275/v1/topics/orders`,
 		},
 		{

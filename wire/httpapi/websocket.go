@@ -16,7 +16,7 @@ func (a *API) websocketRoutes() []door.Route {
 		Method: http.MethodGet, Path: "/v1/topics/{topic}/ws", Name: "websocket", Pattern: "websocket",
 		Summary: "A WebSocket on a topic: each message sent is published, each event's data arrives as a message. With the subprotocol parley.v1, whole events arrive with their cursor.",
 		Verb:    "read", On: "topic", Status: http.StatusSwitchingProtocols, Handle: a.websocket,
-		Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Overloaded},
+		Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable, parley.Unsupported, parley.Overloaded},
 		Params: []door.Param{
 			{Name: "after", In: "query", Type: "string", Default: "latest", Description: "a cursor, earliest, latest, or @ and an RFC 3339 time"},
 			{Name: "ephemeral", In: "query", Type: "boolean", Default: "false", Description: "also what is published to ~TOPIC"},
