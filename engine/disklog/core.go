@@ -57,6 +57,7 @@ type core struct {
 	layDone chan struct{} // closed and made anew, under pub, when a file was laid out
 	laid    uint64        // generation up to which all lies in segments; guarded by pub
 	segment atomic.Uint64 // last segment id given
+	adopted uint64        // newest generation that the recovery found something in
 	pins    int           // snapshots that read segments; guarded by pub
 }
 

@@ -199,9 +199,9 @@ func (c *core) forceRotate(ctx context.Context) (uint64, error) {
 		if wait == nil && err == nil {
 			gen := c.file.gen
 			switch {
-			case c.end() == 0: // nothing in the present file
+			case c.end() == 0: // nothing was decided since the recovery
 				c.mu.Unlock()
-				return max(gen, 1) - 1, nil
+				return c.adopted, nil
 			case c.next != nil:
 				c.rotate()
 				c.begin().needSync = true // what lets the flusher see that the old one is whole

@@ -321,6 +321,7 @@ func (l *Log) adoptFiles(c *core, im *image, next *meta) error {
 			continue
 		}
 		c.sealed = append(c.sealed, w)
+		c.adopted = gen
 		next.sealed = append(next.sealed, place{gen, w.end})
 	}
 	return nil
