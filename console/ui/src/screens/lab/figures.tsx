@@ -11,8 +11,8 @@ const columns: Column[] = [
   { title: 'Bytes up', hint: 'from client to server', value: (f) => f.bytes_in, show: bytes },
   { title: 'Bytes down', hint: 'from server to client', value: (f) => f.bytes_out, show: bytes },
   { title: 'Bytes an event', hint: 'both ways', value: (f) => (f.events ? (f.bytes_in + f.bytes_out) / f.events : 0), show: (n) => (n ? bytes(Math.round(n)) : '') },
-  { title: 'p50', hint: 'milliseconds from publishing to receiving', value: (f) => f.latency.p50, show: (n, f) => (f.events ? ms(n) : '') },
-  { title: 'p99', hint: 'milliseconds from publishing to receiving', value: (f) => f.latency.p99, show: (n, f) => (f.events ? ms(n) : '') },
+  { title: 'p50, ms', hint: 'from publishing to receiving', value: (f) => f.latency.p50, show: (n, f) => (f.events ? ms(n) : '') },
+  { title: 'p99, ms', hint: 'from publishing to receiving', value: (f) => f.latency.p99, show: (n, f) => (f.events ? ms(n) : '') },
 ];
 
 /** What each lane cost, measured, side by side. The bars compare within a column. */
@@ -34,7 +34,7 @@ export function FigureTable({ figures, titles, request }: { figures: Figures[]; 
               {columns.map((c, i) => (
                 <td key={c.title} class="num">
                   {c.show(c.value(f), f)}
-                  <meter class="bar" min={0} max={most[i] || 1} value={c.value(f)} aria-hidden="true" />
+                  {lanes.some((l) => c.value(l) !== most[i]) && <meter class="bar" min={0} max={most[i] || 1} value={c.value(f)} aria-hidden="true" />}
                 </td>
               ))}
             </tr>

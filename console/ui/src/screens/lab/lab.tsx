@@ -28,8 +28,8 @@ export function Lab() {
   const [problem, setProblem] = useState<Problem | null>(null);
   const [run, setRun] = useState<Run | null>(null);
   useEffect(() => {
-    json<{ lanes: Lane[] }>('/lab/lanes').then((a) => setLanes(a.lanes), (err) => setProblem(problemOf(err)));
-  }, []);
+    json<{ lanes: Lane[] }>('/lab/lanes').then((a) => { setLanes(a.lanes); setProblem(null); }, (err) => setProblem(problemOf(err)));
+  }, [token.value]);
   useEffect(() => () => run?.stop(), [run]);
   const request = requestIn(place.value.query, lanes);
   const running = run?.running.value ?? false;
@@ -100,7 +100,7 @@ function Result({ run, lanes }: { run: Run; lanes: Lane[] }) {
           {!run.running.value && <Player run={run} now={now} onNow={setNow} />}
         </div>
         <div class={picked ? 'split open' : 'split'}>
-          {view === 'diagram' ? <Sequence trace={trace} lanes={columns} now={now} selected={picked} onSelect={pick} /> : <TraceTable trace={trace} titles={titles} now={now} onSelect={pick} />}
+          {view === 'diagram' ? <Sequence trace={trace} lanes={columns} now={now} running={run.running.value} selected={picked} onSelect={pick} /> : <TraceTable trace={trace} titles={titles} now={now} onSelect={pick} />}
           {picked && <Wire m={picked} title={titles[picked.lane] ?? picked.lane} onClose={() => pick(null)} />}
         </div>
         {!!end?.truncated && <p class="muted small pad">{count(end.truncated)} more messages were counted and are not shown.</p>}

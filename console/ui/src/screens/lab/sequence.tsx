@@ -3,10 +3,10 @@ import { bytes, ms } from '../../format';
 import { arrange, until, type Drawn, type Pause } from './layout';
 import type { Message } from './run';
 
-const rowHeight = 22, headHeight = 44, axis = 76, laneWidth = 190, inset = 26, spare = 12;
+const rowHeight = 22, headHeight = 44, axis = 76, laneWidth = 128, inset = 20, spare = 12;
 
 /** A sequence diagram of real messages: a pair of lifelines for each lane, time going down. */
-export function Sequence({ trace, lanes, now, selected, onSelect }: { trace: Message[]; lanes: [string, string][]; now: number; selected: Message | null; onSelect: (m: Message) => void }) {
+export function Sequence({ trace, lanes, now, running, selected, onSelect }: { trace: Message[]; lanes: [string, string][]; now: number; running: boolean; selected: Message | null; onSelect: (m: Message) => void }) {
   const { drawn, pauses, rows } = useMemo(() => arrange(trace, lanes.map(([l]) => l)), [trace, lanes]);
   const box = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ top: 0, height: 600, width: 800 });
@@ -33,6 +33,9 @@ export function Sequence({ trace, lanes, now, selected, onSelect }: { trace: Mes
     const el = box.current;
     if (el && !selected && end > el.scrollTop + el.clientHeight) el.scrollTop = end - el.clientHeight + rowHeight;
   }, [end]);
+  useEffect(() => {
+    if (!running) box.current?.scrollTo(0, 0); // it is read from the beginning
+  }, [running]);
   return (
     <div class="sequence" ref={box} tabIndex={0} role="group" aria-label="Sequence diagram; the table has the same messages">
       <svg width={width} height={Math.max(height, view.height - 2)} role="img" aria-label={`${seen.length} messages in ${lanes.length} lanes`}>
@@ -86,7 +89,7 @@ function Arrow({ of: { m }, left, right, y, selected, onSelect }: { of: Drawn; l
 
 /** The label as far as there is room: about six units a letter. */
 function short(m: Message, width: number): string {
-  const label = m.kind === 'request' ? m.label.split(' ')[0]! : m.label.replace('101 Switching Protocols', '101').replace(/^(\d+) [A-Z][A-Za-z ]*/, '$1').trim();
-  const room = Math.floor(width / 6) - 6;
+  const label = m.label.replace(/^([A-Z]+) \/.*/, '$1').replace(/^200 OK · /, '').replace(/^(\d+) [A-Z][A-Za-z ]*$/, '$1').replace(/^text frame · /, '').replace('opening frame', 'opening');
+  const room = Math.floor(width / 6) - 4;
   return label.length > room ? label.slice(0, Math.max(3, room - 1)) + '…' : label;
 }

@@ -51,10 +51,10 @@ function Formatted({ row }: { row: Row }) {
 function Raw({ row }: { row: Row }) {
   const all = dataBytes(row);
   const lines: string[] = [];
-  for (let at = 0; at < Math.min(all.length, maxRaw); at += 16) {
-    const part = [...all.subarray(at, at + 16)];
-    const hex = part.map((b, i) => (i === 8 ? ' ' : '') + b.toString(16).padStart(2, '0')).join(' ');
-    lines.push(`${at.toString(16).padStart(6, '0')}  ${hex.padEnd(49)}  ${part.map((b) => (b > 31 && b < 127 ? String.fromCharCode(b) : '·')).join('')}`);
+  for (let at = 0; at < Math.min(all.length, maxRaw); at += 8) {
+    const part = [...all.subarray(at, at + 8)];
+    const hex = part.map((b) => b.toString(16).padStart(2, '0')).join(' ');
+    lines.push(`${at.toString(16).padStart(6, '0')}  ${hex.padEnd(23)}  ${part.map((b) => (b > 31 && b < 127 ? String.fromCharCode(b) : '·')).join('')}`);
   }
   return (
     <pre class="hex">

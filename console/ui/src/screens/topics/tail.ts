@@ -122,10 +122,22 @@ export class Tail {
       this.take(rowOf(e.data as string));
     };
     for (const [kind, text] of Object.entries(notices)) source.addEventListener(kind, () => this.take(noticeRow(text)));
+    source.addEventListener('reset', () => void this.refill());
     source.onerror = () => {
       if (connection.value === 'live') connection.value = 'reconnecting';
       if (source.readyState === EventSource.CLOSED) void this.again(source);
     };
+  }
+
+  /** Shows what is stored after the stream began anew; what the stream has brought already comes once. */
+  private async refill(): Promise<void> {
+    try {
+      const text = await (await send(`${topicPath(this.topic, 'events')}?tail=${pageSize}`, { signal: this.abort.signal })).text();
+      const seen = new Set([...this.rows.value, ...this.pending].map((r) => r.id));
+      for (const row of elements(members(text).get('events') ?? '[]').map(rowOf)) if (!seen.has(row.id)) this.take(row);
+    } catch (err) {
+      if (!this.abort.signal.aborted) this.problem.value = problemOf(err);
+    }
   }
 
   /** A browser gives a stream up on any answer but a stream: find out why, and come back. */

@@ -157,7 +157,7 @@ function Events({ topic, from }: { topic: string; from: string }) {
 function Live({ tail }: { tail: Tail }) {
   const frozen = tail.frozen.value;
   return (
-    <div class="live">
+    <div class="stream">
       <div class="switch" role="group" aria-label="Stream">
         <button aria-pressed={!frozen} onClick={() => tail.freeze(false)}>Live</button>
         <button aria-pressed={frozen} onClick={() => tail.freeze(true)} title="f">Freeze</button>
