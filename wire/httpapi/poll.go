@@ -93,7 +93,7 @@ func (a *API) newest(c *door.Call, sub pubsub.Request, req poll.Request, options
 		return parley.BadField("before", "is empty", "send the before of an answer; an answer without one was the oldest page")
 	case req.After != "":
 		return parley.BadField("after", "the newest events, or those before a place, are not after one", "send after without tail and before")
-	case c.Query.Has("wait"):
+	case req.Wait > 0 && c.Query.Has("wait"):
 		return parley.BadField("wait", "the newest events are there already", "send wait without tail and before")
 	}
 	req.Wait, req.Applied = 0, ""

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -64,6 +65,7 @@ func TestNoRouteWithoutItsScope(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ids, secrets := tokens(t, "publish:other.> read:other.> manage:other.> admin", "publish:a read:other", "manage:a")
 		r := newRig(t, func(s *setup) { s.Identify = ids })
+		excused := maps.Clone(verbless)
 		for i := range r.api.routes {
 			route := &r.api.routes[i]
 			method, path, body, header := sample(route)
@@ -71,7 +73,7 @@ func TestNoRouteWithoutItsScope(t *testing.T) {
 				if verbless[route.Name] == "" {
 					t.Errorf("%s has no verb, and no reason for that", route.Name)
 				}
-				delete(verbless, route.Name)
+				delete(excused, route.Name)
 				continue
 			}
 			ran := false
@@ -102,7 +104,7 @@ func TestNoRouteWithoutItsScope(t *testing.T) {
 				}
 			}
 		}
-		for name := range verbless {
+		for name := range excused {
 			t.Errorf("%s has a reason and is no route without verb", name)
 		}
 		if len(r.topics.List()) != 1 {
