@@ -3,7 +3,7 @@
 GO   ?= go
 TIME ?= 20s
 
-.PHONY: build test check lint bench mutate fuzz generate
+.PHONY: build test check lint bench mutate fuzz generate console
 
 build: ## the one binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
@@ -31,3 +31,6 @@ fuzz: ## every fuzz target for $(TIME)
 
 generate: ## generated code and documents; a test fails when they are not current
 	$(GO) generate ./...
+
+console: ## what the browser gets, from console/ui; needs Node, and the npm registry once
+	cd console/ui && npm ci && npm run check && npm run build
