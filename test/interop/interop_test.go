@@ -20,7 +20,7 @@ func TestBytes(t *testing.T) {
 		rig.Run(t, rig.Binary(t), "pub", corpus.Name, "--file", corpus.Path, "--server", server.URL)
 		for _, c := range all {
 			t.Run(corpus.Name+"/"+c.name, func(t *testing.T) {
-				got := read(t, c, server.URL, corpus.Name, "earliest", len(corpus.Docs))
+				got := read(t, c, server, corpus.Name, "earliest", len(corpus.Docs))
 				compare(t, got, docs(corpus))
 			})
 		}
@@ -46,7 +46,7 @@ func TestAnyData(t *testing.T) {
 	}
 	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {
-			got := read(t, c, server.URL, "any", "earliest", len(want))
+			got := read(t, c, server, "any", "earliest", len(want))
 			if c.cursors && !c.framed { // a stream of events holds lines of text alone: else the whole event is sent
 				for i := 3; i <= 4; i++ {
 					data, err := dataOf([]byte(got[i].data))
@@ -65,14 +65,14 @@ func TestAnyData(t *testing.T) {
 func TestHeld(t *testing.T) {
 	server, all := rig.Serve(t), clients(t)
 	server.Publish("held", "application/json", `"before"`)
-	start := read(t, all[1], server.URL, "held", "earliest", 1)[0].cursor
+	start := read(t, all[1], server, "held", "earliest", 1)[0].cursor
 	var waiting sync.WaitGroup
 	results, held := make([][]received, len(all)), 0
 	for i, c := range all {
 		if c.held {
 			held++
 		}
-		waiting.Go(func() { results[i] = read(t, c, server.URL, "held", start, 3) })
+		waiting.Go(func() { results[i] = read(t, c, server, "held", start, 3) })
 	}
 	server.Connected(strconv.Itoa(held))
 	server.Publish("held", "application/json", `1`, `"two"`, `{"three":3}`)
@@ -97,17 +97,17 @@ func TestOneCursor(t *testing.T) {
 		server.Publish("walk", "application/json", want[n:n+3]...)
 		server.Publish("walk", "application/x-ndjson", want[n+3]+"\n"+want[n+4]+"\n"+want[n+5])
 	}
-	walk(t, server.URL, "walk", "earliest", all, want)
+	walk(t, server, "walk", "earliest", all, want)
 }
 
 // walk reads a topic event by event, each time with another client, and gives the
 // last cursor.
-func walk(t *testing.T, url, topic, cursor string, all []client, want []string) string {
+func walk(t *testing.T, s *rig.Server, topic, cursor string, all []client, want []string) string {
 	t.Helper()
 	at := 0
 	for turn := 0; at < len(want); turn++ {
 		c := all[turn%len(all)]
-		got := read(t, c, url, topic, cursor, 1)
+		got := read(t, c, s, topic, cursor, 1)
 		compare(t, got, want[at:min(at+len(got), len(want))])
 		if t.Failed() {
 			t.Fatalf("event %d, over %s, after %s", at, c.name, cursor)
@@ -134,27 +134,27 @@ func TestRestart(t *testing.T) {
 		}
 		half := len(all)
 		server.Publish("kept", "application/json", want[:half]...)
-		cursor = walk(t, server.URL, "kept", cursor, all, want[:half])
+		cursor = walk(t, server, "kept", cursor, all, want[:half])
 		server.Publish("kept", "application/json", want[half:]...)
 		end(server)
 
 		server = rig.Start(t, "--data", dir)
 		for _, c := range all {
 			t.Run(c.name, func(t *testing.T) {
-				compare(t, read(t, c, server.URL, "kept", cursor, half), want[half:])
+				compare(t, read(t, c, server, "kept", cursor, half), want[half:])
 			})
 		}
-		cursor = walk(t, server.URL, "kept", cursor, all, want[half:])
+		cursor = walk(t, server, "kept", cursor, all, want[half:])
 		end(server)
 	}
 }
 
 // read reads at least count events, within half a minute.
-func read(t *testing.T, c client, url, topic, after string, count int) []received {
+func read(t *testing.T, c client, s *rig.Server, topic, after string, count int) []received {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	got, err := c.read(ctx, url, topic, after, count)
+	got, err := c.read(ctx, s, topic, after, count)
 	if err != nil || len(got) < count {
 		t.Errorf("%s: %d of %d events, then %v", c.name, len(got), count, err)
 		return make([]received, count)

@@ -30,7 +30,7 @@ type received struct {
 // client is one way to read: at least count events of a topic after a cursor.
 type client struct {
 	name    string
-	read    func(ctx context.Context, url, topic, after string, count int) ([]received, error)
+	read    func(ctx context.Context, s *rig.Server, topic, after string, count int) ([]received, error)
 	cursors bool // it learns the cursor after its last event
 	held    bool // it waits on one connection for what comes
 	framed  bool // it gets whole events, whatever their data
@@ -52,6 +52,7 @@ func clients(t *testing.T) []client {
 		{name: "coder/websocket", read: readSocket, held: true},
 		{name: "coder/websocket framed", read: readFrames, cursors: true, held: true, framed: true},
 		{name: "curl", read: readCurl, cursors: true, held: true},
+		{name: "grpc", read: readGRPC, cursors: true, held: true, framed: true},
 	}
 	for _, p := range []struct {
 		peer   *peer
@@ -74,8 +75,8 @@ func clients(t *testing.T) []client {
 		raw := p.name == "websockets" || p.name == "ws" || p.name == "undici websocket"
 		all = append(all, client{
 			name: p.name, cursors: !raw, held: p.held, framed: !raw && !strings.Contains(p.name, "eventsource"),
-			read: func(ctx context.Context, url, topic, after string, count int) ([]received, error) {
-				items, err := p.peer.ask(ctx, map[string]any{"client": p.name, "url": url, "topic": topic, "after": after, "count": count})
+			read: func(ctx context.Context, s *rig.Server, topic, after string, count int) ([]received, error) {
+				items, err := p.peer.ask(ctx, map[string]any{"client": p.name, "url": s.URL, "topic": topic, "after": after, "count": count})
 				if err != nil {
 					return nil, err
 				}

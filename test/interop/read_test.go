@@ -9,11 +9,13 @@ import (
 	"strings"
 
 	"github.com/coder/websocket"
+
+	"github.com/parleyhq/parley/test/rig"
 )
 
 // readSocket reads a raw socket with coder/websocket.
-func readSocket(ctx context.Context, base, topic, after string, count int) ([]received, error) {
-	conn, _, err := websocket.Dial(ctx, socketURL(base, topic, after), nil)
+func readSocket(ctx context.Context, s *rig.Server, topic, after string, count int) ([]received, error) {
+	conn, _, err := websocket.Dial(ctx, socketURL(s.URL, topic, after), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -31,8 +33,8 @@ func readSocket(ctx context.Context, base, topic, after string, count int) ([]re
 }
 
 // readFrames reads a socket of whole events with coder/websocket.
-func readFrames(ctx context.Context, base, topic, after string, count int) ([]received, error) {
-	conn, _, err := websocket.Dial(ctx, socketURL(base, topic, after), &websocket.DialOptions{Subprotocols: []string{"parley.v1"}})
+func readFrames(ctx context.Context, s *rig.Server, topic, after string, count int) ([]received, error) {
+	conn, _, err := websocket.Dial(ctx, socketURL(s.URL, topic, after), &websocket.DialOptions{Subprotocols: []string{"parley.v1"}})
 	if err != nil {
 		return nil, err
 	}
@@ -58,10 +60,10 @@ func socketURL(base, topic, after string) string {
 }
 
 // readCurl reads a stream of server-sent events line by line, as curl prints it.
-func readCurl(ctx context.Context, base, topic, after string, count int) ([]received, error) {
+func readCurl(ctx context.Context, s *rig.Server, topic, after string, count int) ([]received, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	cmd := exec.CommandContext(ctx, "curl", "-sSN", "-H", "Accept: text/event-stream", "-H", "Last-Event-ID: "+after, base+"/v1/topics/"+topic+"/events")
+	cmd := exec.CommandContext(ctx, "curl", "-sSN", "-H", "Accept: text/event-stream", "-H", "Last-Event-ID: "+after, s.URL+"/v1/topics/"+topic+"/events")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
