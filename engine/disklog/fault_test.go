@@ -61,7 +61,8 @@ func TestFailedSync(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				disk := vfs.NewMem()
-				faulty := vfs.NewFaulty(disk, rule)
+				// Nothing is laid out, so that all hangs on the log itself.
+				faulty := vfs.NewFaulty(disk, rule, vfs.Rule{Kind: vfs.OpCreate, Path: "*.seg"})
 				l := open(t, faulty, tiny())
 				stop := run(t, l)
 				h := newHistory()
@@ -201,6 +202,11 @@ func TestSlow(t *testing.T) {
 		}
 		if end, err := l.End(t.Context(), name("a")); err != nil || end != 3 {
 			t.Fatalf("what is not flushed is visible: end %d, %v", end, err)
+		}
+		select {
+		case err := <-waiting:
+			t.Fatalf("an append was answered before its flush: %v", err)
+		default:
 		}
 		if l.Counters().Stalled < stalledSync {
 			t.Fatalf("counters %+v", l.Counters())

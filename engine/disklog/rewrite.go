@@ -62,7 +62,10 @@ func (c *core) rewriteSegment(v *view, i int, from, to parley.Position, keep fun
 		return nil, false, err
 	}
 	err = c.log.eachBatch(v.segs[i], func(b parley.Batch) error {
-		if b.Base() < from || b.Next() > to || b.Base() == v.newest {
+		switch {
+		case b.Next() <= v.low: // trimmed
+			return nil
+		case b.Base() < from || b.Next() > to || b.Base() == v.newest:
 			return w.add(b)
 		}
 		kept, err := keep(b)
@@ -277,7 +280,13 @@ func (c *core) merge(st *stream, v *view, from int) error {
 		return err
 	}
 	for _, s := range v.segs[from:] {
-		if err := c.log.eachBatch(s, w.add); err != nil {
+		err := c.log.eachBatch(s, func(b parley.Batch) error {
+			if b.Next() <= v.low { // trimmed
+				return nil
+			}
+			return w.add(b)
+		})
+		if err != nil {
 			return w.abandon(err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // Groups are numbered, and a commit frame says up to where the log had been
 // flushed when it was written. So where the next group should be and is not:
 //
-//   - the next file begins with it: the log went on there;
+//   - a later file begins with it: the log went on there;
 //   - no later commit frame says that this place was flushed: it is the end, and
 //     whatever lies behind was never acknowledged;
 //   - else it was flushed and is damaged.
@@ -146,20 +146,22 @@ func (s *scan) damage(gen uint64, b []byte, off int64) int64 {
 	}
 }
 
-// goesOn says whether the next file begins with the next group.
+// goesOn says whether a later file begins with the next group. Files between
+// may be empty: one that was prepared and turned out too small.
 func (s *scan) goesOn(i int) (bool, error) {
-	if i+1 == len(s.gens) {
-		return false, nil
+	for _, gen := range s.gens[i+1:] {
+		b, err := s.file(gen)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if c, ok := cutGroup(gen, b, 0); ok && c.seq == s.seq+1 {
+			return true, nil
+		}
 	}
-	b, err := s.file(s.gens[i+1])
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	c, ok := cutGroup(s.gens[i+1], b, 0)
-	return ok && c.seq == s.seq+1, nil
+	return false, nil
 }
 
 // flushed says whether a later commit frame proves that a place was flushed.

@@ -93,4 +93,64 @@ var mutants = []mutant{
 		"r := all[i]", "r := all[len(all)-1-i]",
 		"./internal/run", "TestStopsInReverseOrder",
 	},
+	{
+		"disklog: a flush of the log does nothing", "engine/disklog/writer.go",
+		"err := f.f.Sync()", "err := error(nil)",
+		"./engine/disklog", "TestCrash",
+	},
+	{
+		"disklog: an append is answered before its flush", "engine/disklog/core.go",
+		"return ticket{on: g.fate.durable, sent: true}", "return ticket{on: g.fate.written, sent: true}",
+		"./engine/disklog", "TestSlow",
+	},
+	{
+		"disklog: the name of a log file is not flushed", "engine/disklog/prepare.go",
+		"err = fsys.SyncDir(\"wal\")", "err = nil",
+		"./engine/disklog", "TestCrash",
+	},
+	{
+		"disklog: the names of segments are not flushed", "engine/disklog/layer.go",
+		"return c.log.fs.SyncDir(\"seg\")", "return nil",
+		"./engine/disklog", "TestCrash",
+	},
+	{
+		"disklog: a segment is not flushed before the log is given up", "engine/disklog/layer.go",
+		"err = w.f.Sync()", "err = nil",
+		"./engine/disklog", "TestCrash",
+	},
+	{
+		"disklog: the CRC of a frame is not compared", "engine/disklog/format.go",
+		"got != want {", "got != want && false {",
+		"./engine/disklog", "TestFrameBits",
+	},
+	{
+		"disklog: the heads of batches are not checked", "engine/disklog/segment.go",
+		"if heads != m.heads {", "if false {",
+		"./engine/disklog", "TestSegmentBits",
+	},
+	{
+		"disklog: a frame's CRC does not depend on its file", "engine/disklog/format.go",
+		"crc := crc32.Update(0, castagnoli, seed[:])", "crc := uint32(0)",
+		"./engine/disklog", "TestFrameBits",
+	},
+	{
+		"disklog: a comparison is not made", "engine/disklog/core.go",
+		"if !holds(w.Expect, p.newest) {", "if !holds(w.Expect, p.newest) && false {",
+		"./engine/disklog", "TestEngine",
+	},
+	{
+		"disklog: a torn group is taken", "engine/disklog/scan.go",
+		"len(bad) == 0 {", "len(bad) >= 0 {",
+		"./engine/disklog", "TestScan",
+	},
+	{
+		"disklog: what a failed flush left in doubt is not written again", "engine/disklog/recover.go",
+		"if err == nil && len(b) > 0 {", "if false {",
+		"./engine/disklog", "TestFailedSync",
+	},
+	{
+		"disklog: damage is taken for a torn end", "engine/disklog/scan.go",
+		"if c.synced.after(at) {", "if false {",
+		"./engine/disklog", "TestBitFlips",
+	},
 }
