@@ -169,7 +169,7 @@ func (a *API) alias(alias Alias) error {
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// The mux would redirect to the clean path, and clients repeat a POST as GET.
+	// The mux would redirect to the clean path; an API has one path for a thing.
 	if path := r.URL.Path; strings.Contains(path, "//") || strings.Contains(path, "/.") {
 		a.nothing(w, r)
 		return

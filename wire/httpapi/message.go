@@ -16,7 +16,7 @@ import (
 // message is what the body of a publish holds.
 type message struct {
 	events []parley.Event
-	plain  bool // the events are data alone; all else comes from the header
+	mode   parley.Mode // Plain: the events are data alone, and all else comes from the header
 }
 
 // messageOf reads a message: CloudEvents in any mode, NDJSON as one event a line,
@@ -34,12 +34,11 @@ func messageOf(h http.Header, body []byte) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	var m message
-	if mode != parley.Plain {
-		m.events, _, err = parley.ParseHTTP(h, body)
-	} else {
-		m.plain = true
+	m := message{mode: mode}
+	if mode == parley.Plain {
 		m.events, err = plainEvents(h, contentType, body)
+	} else if m.events, _, err = parley.ParseHTTP(h, body); err != nil {
+		err = m.asRead(err)
 	}
 	if err != nil || key == "" {
 		return m, err
@@ -130,15 +129,34 @@ var sources = map[string]string{
 // asSent names an attribute at fault as the user has sent it.
 func (m *message) asSent(err error) error {
 	var e *parley.Error
-	if !m.plain || !errors.As(err, &e) {
+	if !errors.As(err, &e) {
 		return err
 	}
 	attribute := e.Field[strings.LastIndexByte(e.Field, '.')+1:] // of "events[3].type"
 	source, ok := sources[attribute]
-	if !ok {
+	if !ok || m.mode != parley.Plain && attribute != parley.PartitionKey {
 		return err
 	}
 	at := *e
 	at.Field = source
+	return &at
+}
+
+// asRead names the input at fault in a message that cannot be read. In binary
+// mode all attributes are fields of the header, but the data's type.
+func (m *message) asRead(err error) error {
+	var e *parley.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	at := *e
+	switch {
+	case m.mode == parley.Binary && e.Field == "datacontenttype":
+		at.Field = "Content-Type"
+	case m.mode == parley.Binary && e.Field != "data" && !strings.HasPrefix(e.Field, "ce-"):
+		at.Field = "ce-" + e.Field
+	case e.Field == "":
+		at.Field = "body"
+	}
 	return &at
 }

@@ -51,7 +51,7 @@ var refusals = []struct {
 
 	{"specversion", "POST", events, "Ce-Specversion: 2.0\nCe-Id: 1\nCe-Source: /a\nCe-Type: t", "x", 400, "invalid", "ce-specversion"},
 	{"no specversion", "POST", events, "Ce-Id: 1", "x", 400, "invalid", "ce-specversion"},
-	{"no source", "POST", events, "Ce-Specversion: 1.0\nCe-Id: 1\nCe-Type: t", "x", 400, "invalid", "source"},
+	{"no source", "POST", events, "Ce-Specversion: 1.0\nCe-Id: 1\nCe-Type: t", "x", 400, "invalid", "ce-source"},
 	{"attribute twice", "POST", events, "Ce-Specversion: 1.0\nCe-Id: 1\nCe-Id: 2\nCe-Source: /a\nCe-Type: t", "x", 400, "invalid", "ce-id"},
 	{"percent", "POST", events, "Ce-Specversion: 1.0\nCe-Id: %zz\nCe-Source: /a\nCe-Type: t", "x", 400, "invalid", "ce-id"},
 	{"structured", "POST", events, "Content-Type: application/cloudevents+json", "{", 400, "invalid", "body"},

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,6 +71,15 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 	speaks.SetHTTP1(true)
 	speaks.SetUnencryptedHTTP2(true)
 	srv := &http.Server{Handler: r.api, Protocols: &speaks, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	var served sync.WaitGroup // connections
+	srv.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			served.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			served.Done()
+		}
+	}
 	done := make(chan struct{}, 5)
 	parts := []func(){
 		func() { _ = hub.Run(ctx) },
@@ -91,6 +101,7 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 		for range parts {
 			<-done
 		}
+		served.Wait() // net/http lets a refused peer read its answer
 	})
 	return r
 }
