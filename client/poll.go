@@ -19,6 +19,8 @@ type Poll struct {
 	Tail  int           // the newest so many events instead
 	// Before, with Tail: the page before.
 	Before string
+	// Ephemeral also takes what is published to ~TOPIC while the request is held.
+	Ephemeral bool
 }
 
 // Page is the answer to a poll.
@@ -42,6 +44,7 @@ func (c *Client) Poll(ctx context.Context, topic string, p Poll) (Page, error) {
 	set("wait", p.Wait.String(), p.Wait > 0)
 	set("tail", strconv.Itoa(p.Tail), p.Tail > 0)
 	set("before", p.Before, p.Before != "")
+	set("ephemeral", "true", p.Ephemeral)
 	var in struct {
 		Events         []json.RawMessage
 		Cursor, Before string

@@ -40,7 +40,8 @@ type Subscription struct {
 	Over   Transport
 	// Every is the pace of ShortPoll; default 1s.
 	Every time.Duration
-	// Ephemeral also takes what is published to ~TOPIC.
+	// Ephemeral also takes what is published to ~TOPIC. ShortPoll cannot, and
+	// LongPoll misses what comes between two requests.
 	Ephemeral bool
 }
 
@@ -67,6 +68,10 @@ func (c *Client) Subscribe(ctx context.Context, s Subscription) iter.Seq2[Receiv
 		}
 		if len(s.Topics) > 1 && s.Over != SSE && s.Over != GRPC && s.Over != "" {
 			yield(Received{}, parley.BadField("Topics", "this transport takes one topic", "use SSE or gRPC for several"))
+			return
+		}
+		if s.Ephemeral && s.Over == ShortPoll {
+			yield(Received{}, parley.BadField("Ephemeral", "a short poll is not there when something ephemeral is published", "use another transport"))
 			return
 		}
 		switch s.Over {
@@ -151,7 +156,7 @@ func (c *Client) reconnect(ctx context.Context, sub Subscription, yield func(Rec
 
 // overPoll is one poll after the other, held by the server or at a pace.
 func (c *Client) overPoll(ctx context.Context, s *session) error {
-	p := Poll{After: s.cursor, Limit: 1000}
+	p := Poll{After: s.cursor, Limit: 1000, Ephemeral: s.Ephemeral}
 	if p.After == "" {
 		p.After = "latest"
 	}
@@ -159,10 +164,16 @@ func (c *Client) overPoll(ctx context.Context, s *session) error {
 	if every <= 0 {
 		every = time.Second
 	}
+	hold := time.Duration(0)
 	if s.Over == LongPoll {
-		p.Wait, every = 25*time.Second, 0
+		hold, every = 25*time.Second, 0
 	}
 	for {
+		// Where latest is, is asked at once: if a held request broke, the next one
+		// would begin behind what came meanwhile.
+		if p.Wait = hold; p.After == "latest" {
+			p.Wait = 0
+		}
 		page, err := c.Poll(ctx, s.Topics[0], p)
 		if parley.CodeOf(err) == parley.Trimmed {
 			if err := s.give(Received{Notice: "gap"}); err != nil {

@@ -36,7 +36,7 @@ func (c *Client) overWebSocket(ctx context.Context, s *session) error {
 		}
 		var f frame
 		if err := json.Unmarshal(data, &f); err != nil {
-			return parley.Errorf(parley.Internal, "a frame of the server: %w", err)
+			return misread(err, len(data))
 		}
 		if err := s.take(f, &places); err != nil {
 			if errors.Is(err, stopped) {
@@ -45,6 +45,17 @@ func (c *Client) overWebSocket(ctx context.Context, s *session) error {
 			return err
 		}
 	}
+}
+
+// misread tells a frame that is none from one of which the end is missing:
+// coder/websocket takes a connection that breaks inside of a frame for the
+// frame's end.
+func misread(err error, size int) error {
+	var bad *json.SyntaxError
+	if errors.As(err, &bad) && bad.Offset >= int64(size) {
+		return &parley.Error{Code: parley.Unavailable, Detail: "the connection was lost within a frame", Err: err}
+	}
+	return parley.Errorf(parley.Internal, "a frame of the server: %w", err)
 }
 
 func (c *Client) dial(ctx context.Context, s *session) (*websocket.Conn, error) {
