@@ -146,6 +146,28 @@ func TestDeletedAndRecreated(t *testing.T) {
 	})
 }
 
+func TestAReaderOfADeletedTopicIsToldBeforeItIsRecreated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.publish("a", "1")
+		r.publish("b", "1")
+		s := r.subscribe(Request{Topics: []string{"a"}})
+		cursor := s.Cursor()
+		s.Close()
+		if err := r.topics.Delete(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.hub.Subscribe(t.Context(), Request{Topics: []string{"a"}, From: After(cursor), Strict: true}); parley.CodeOf(err) != parley.BadCursor {
+			t.Errorf("strict: %v", err)
+		}
+		s = r.subscribe(Request{Topics: []string{"a"}, From: After(cursor)})
+		defer s.Close()
+		expect(t, r.next(s), "[reset 0-0]")
+		r.publish("a", "new")
+		expect(t, r.next(s), "new")
+	})
+}
+
 func TestEphemeralDoesNotMoveTheCursor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})

@@ -54,7 +54,25 @@ func (h *Hub) Subscribe(ctx context.Context, r Request) (*Subscription, error) {
 		s.Close()
 		return nil, err
 	}
+	if err := s.orphaned(r, marks); err != nil {
+		s.Close()
+		return nil, err
+	}
 	return s, nil
+}
+
+// orphaned tells a reader whose topic was deleted and is not there again: it has
+// no stream in which to be told later, when the topic is made anew.
+func (s *Subscription) orphaned(r Request, marks []cursor.Mark) error {
+	if len(s.marks()) > 0 || !s.hub.anyRetired(marks) {
+		return nil
+	}
+	notice := Notice{Kind: Reset, Topic: r.Topics[0]}
+	if r.Strict {
+		return notice.Err()
+	}
+	s.lost = append(s.lost, notice)
+	return nil
 }
 
 func (h *Hub) patterns(r Request) ([]topic.Pattern, error) {
