@@ -1,0 +1,48 @@
+// Package patterntest holds every pattern to its rules, through every door and
+// over every engine. A rule is a case, a case that fails prints its rule, and the
+// table below says what runs: it is read by Run, which fails for a cell that did
+// not run, for a door, an engine or a suite that the table does not know, and for
+// an empty cell without a reason.
+//
+//	pattern     near             http             client           grpc
+//	pubsub      memlog disklog   memlog disklog   memlog disklog   (a)
+//	poll        memlog disklog   memlog disklog   memlog disklog   (a)
+//	sse         (b)              memlog disklog   memlog disklog   (a)
+//	websocket   (b)              memlog disklog   memlog disklog   (a)
+//	together    memlog disklog   memlog disklog   memlog disklog   (a)
+//
+//	(a) a door that is being built
+//	(b) bytes on a connection; without one there is nothing but pubsub
+//
+// A row is the suite of a pattern, but for the last: together moves readers from
+// door to door, and breaks their connections. A column is a door:
+//
+//	near     the library, in the process that has the log
+//	http     wire/httpapi, spoken to with net/http and another WebSocket client
+//	client   package client, over the same door
+//	grpc     wire/grpcapi
+//
+// and a cell lists the engines. No pattern here runs a machine, so none needs a
+// host; the cell of one that does names it behind the engine: memlog+local.
+//
+// # How it runs
+//
+// Each case has a World of its own: a log, its topics and a hub, running. The
+// doors are opened on it; they and the engines come from the test that calls Run,
+// since this package names neither. A case runs in a bubble of testing/synctest,
+// so an hour costs nothing and "nothing comes" is certain: doors must use
+// internal/memnet, engines memory.
+//
+// # How a pattern is added
+//
+// Write NAME.go with the interface that its cases need of a door, as narrow as
+// they allow, and a suite:
+//
+//	var queueSuite = suite{pattern: "queue", parts: []part{
+//		{needs: "WorkQueue", has: is[WorkQueue], everywhere: true, checks: queueChecks},
+//	}}
+//
+// Add it to suites in run.go, give the doors the interface's methods in the test,
+// and add the row to the table. A delivery pattern adds its name to Door.Ways
+// instead, and takes deliveryChecks for nothing.
+package patterntest
