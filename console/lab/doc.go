@@ -9,5 +9,6 @@
 //
 // The caller's own token makes the topic, publishes and reads, so whoever may run a
 // lab may do no more by it than without it: it takes manage, publish and read on
-// lab.>. One run at a time, at most 30 s and 1,000 events.
+// lab.>. One run at a time, at most 30 s and 1,000 events; a machine that is late for its
+// schedule gets up to 10 s more.
 package lab

@@ -95,7 +95,7 @@ func (l *Lab) run(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer l.ask(r.WithContext(context.WithoutCancel(r.Context())), http.MethodDelete, one.topic, "")
-	one.rec = newRecorder(time.Now(), one.names())
+	one.rec = newRecorder(time.Now(), one.names(), req.Events)
 	stream(w, r, one)
 }
 

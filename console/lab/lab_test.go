@@ -74,6 +74,7 @@ type result struct {
 	start   Start
 	trace   []Message
 	figures map[string]Figures
+	took    float64
 	err     *door.Problem
 }
 
@@ -118,6 +119,7 @@ func (out *result) parse(t *testing.T, body string) {
 		case line.Error != nil:
 			out.err = line.Error
 		case line.End != nil:
+			out.took = line.End.Took
 			for _, f := range line.End.Figures {
 				out.figures[f.Lane] = f
 			}
@@ -161,7 +163,33 @@ func testWhatEachLaneCosts(t *testing.T) {
 	if short.Latency.P50 <= 0 || short.Latency.Max > 1000 {
 		t.Errorf("short polling each second: %+v", short.Latency)
 	}
+	if got.took != 10000 {
+		t.Errorf("took %v ms, want exactly ten seconds", got.took)
+	}
 	got.check(t)
+}
+
+// TestALateMachine lets each publish take longer than the schedule allows: the run is
+// prolonged until every lane has everything.
+func TestALateMachine(t *testing.T) { synctest.Test(t, testALateMachine) }
+
+func testALateMachine(t *testing.T) {
+	s := serve(t, nil)
+	s.lab.opt.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			until(r.Context(), time.Now().Add(500*time.Millisecond))
+		}
+		s.api.ServeHTTP(w, r)
+	})
+	got := s.post(t, `{"events": 8, "duration": "1s"}`)
+	for lane, f := range got.figures {
+		if lane != Publisher && (f.Events != 8 || f.Missing != 0) {
+			t.Errorf("%s: %+v", lane, f)
+		}
+	}
+	if got.took < 4000 || got.took > 4500 {
+		t.Errorf("took %v ms, want eight times 500 and a little", got.took)
+	}
 }
 
 // check holds the trace against the figures: they come from the same bytes.

@@ -36,7 +36,7 @@ type Figures struct {
 	BytesOut    int64  `json:"bytes_out"` // from server to client
 	Messages    int    `json:"messages"`
 	Events      int    `json:"events"`     // that reached the loop's body
-	Missing     int    `json:"missing"`    // that did not until the end of the run
+	Missing     int    `json:"missing"`    // that did not, though the run was prolonged for them
 	Duplicates  int    `json:"duplicates"` // that came again
 	// Latency is from the call that publishes an event until it is received.
 	Latency Latency `json:"latency"`

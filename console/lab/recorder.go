@@ -18,13 +18,15 @@ const rawBytes = 1024
 
 // recorder gathers what all lanes of a run do.
 type recorder struct {
-	start time.Time
-	news  chan struct{} // holds one: there are messages that were not taken
+	start    time.Time
+	news     chan struct{} // holds one: there are messages that were not taken
+	complete chan struct{} // closed when every lane has received every event
 
 	mu        sync.Mutex
 	trace     []Message
 	taken     int
 	truncated int
+	left      int                  // deliveries that are not made yet
 	sent      map[string]time.Time // when an event was published, by id
 	lanes     map[string]*tally
 }
@@ -36,8 +38,9 @@ type tally struct {
 	times []time.Duration
 }
 
-func newRecorder(start time.Time, lanes []string) *recorder {
-	r := &recorder{start: start, news: make(chan struct{}, 1), sent: map[string]time.Time{}, lanes: map[string]*tally{}}
+// newRecorder expects so many events in each of the lanes, and none of what publishes.
+func newRecorder(start time.Time, lanes []string, events int) *recorder {
+	r := &recorder{start: start, news: make(chan struct{}, 1), complete: make(chan struct{}), left: (len(lanes) - 1) * events, sent: map[string]time.Time{}, lanes: map[string]*tally{}}
 	for _, name := range lanes {
 		r.lanes[name] = &tally{Figures: Figures{Lane: name}, seen: map[string]bool{}}
 	}
@@ -120,6 +123,9 @@ func (r *recorder) received(lane, id string, at time.Time) {
 	default:
 		l.seen[id] = true
 		l.times = append(l.times, at.Sub(sent))
+		if r.left--; r.left == 0 {
+			close(r.complete)
+		}
 	}
 }
 

@@ -51,10 +51,15 @@ func (r *run) names() []string { return append([]string{Publisher}, r.req.Lanes.
 
 func topicName() string { return "lab." + strings.ToLower(rand.Text()[:12]) }
 
-// do runs until the duration is over or ctx ends. When it returns, nothing of the run
-// lives any more: its clients are gone, its connections closed.
+// grace is how much longer a run may take when the machine was too busy for the
+// schedule: every event is published, and every lane has its turn.
+const grace = 10 * time.Second
+
+// do runs until the duration is over and every lane has received everything, or ctx
+// ends. When it returns, nothing of the run lives any more: its clients are gone, its
+// connections closed.
 func (r *run) do(ctx context.Context) error {
-	ctx, stop := context.WithTimeout(ctx, time.Duration(r.req.Duration))
+	ctx, stop := context.WithTimeout(ctx, time.Duration(r.req.Duration)+grace)
 	defer stop()
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -73,15 +78,28 @@ func (r *run) do(ctx context.Context) error {
 	for i, name := range r.req.Lanes {
 		work.Go(func() { failed <- r.read(ctx, clients[i+1], laneNamed(name)) })
 	}
-	var first error
-	for range clients {
-		if err := <-failed; err != nil && first == nil {
-			first = err
+	return r.await(len(clients), failed, stop)
+}
+
+// await stops all lanes together: at the end, or when one of them fails.
+func (r *run) await(running int, failed <-chan error, stop func()) (first error) {
+	duration := time.NewTimer(time.Until(r.rec.start.Add(time.Duration(r.req.Duration))))
+	defer duration.Stop()
+	var complete <-chan struct{} // counts only once the duration is over
+	for running > 0 {
+		select {
+		case <-duration.C:
+			complete = r.rec.complete
+		case <-complete:
+			complete = nil
 			stop()
+		case err := <-failed:
+			running--
+			if err != nil && first == nil {
+				first = err
+				stop()
+			}
 		}
-	}
-	if first == nil {
-		<-ctx.Done() // all lanes live equally long
 	}
 	return first
 }

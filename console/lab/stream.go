@@ -29,6 +29,7 @@ type Start struct {
 type End struct {
 	Figures   []Figures `json:"figures"`   // the publisher's, then those of the lanes in their order
 	Truncated int       `json:"truncated"` // messages that were counted and not kept
+	Took      float64   `json:"took"`      // milliseconds; more than the duration when the machine was late
 }
 
 // streamEvery gathers messages: a page draws no faster.
@@ -57,7 +58,7 @@ func stream(w http.ResponseWriter, r *http.Request, one *run) {
 		return
 	}
 	figures, truncated := one.rec.figures(one.names())
-	out.write(Line{End: &End{Figures: figures, Truncated: truncated}})
+	out.write(Line{End: &End{Figures: figures, Truncated: truncated, Took: milliseconds(time.Since(one.rec.start))}})
 }
 
 func startOf(one *run) *Start {

@@ -21,8 +21,8 @@ export class ProblemError extends Error {
 export type Connection = 'connecting' | 'ready' | 'live' | 'reconnecting' | 'offline';
 export const connection = signal<Connection>('connecting');
 
-/** True while the server asks for a token that we do not have. */
-export const tokenWanted = signal(false);
+/** Set while a token is asked for: by the server, with its problem, or by the user. */
+export const tokenWanted = signal<Problem | 'user' | null>(null);
 const tokenKey = 'parley.token';
 export const token = signal(sessionStorage.getItem(tokenKey) ?? '');
 
@@ -30,7 +30,7 @@ export function setToken(value: string): void {
   if (value) sessionStorage.setItem(tokenKey, value);
   else sessionStorage.removeItem(tokenKey);
   token.value = value;
-  tokenWanted.value = false;
+  tokenWanted.value = null;
 }
 
 export const unreachable: Problem = {
@@ -59,8 +59,9 @@ export async function send(path: string, init: RequestInit = {}): Promise<Respon
   }
   if (connection.value !== 'live') connection.value = 'ready';
   if (res.ok) return res;
-  if (res.status === 401) tokenWanted.value = true;
-  throw new ProblemError(await problemIn(res));
+  const problem = await problemIn(res);
+  if (problem.status === 401) tokenWanted.value = problem;
+  throw new ProblemError(problem);
 }
 
 async function problemIn(res: Response): Promise<Problem> {

@@ -4,7 +4,7 @@ import { connection, setToken, token, tokenWanted, type Connection } from './api
 import { listen, shortcuts, useKeys } from './keys';
 import { follow, go, place, to } from './router';
 import { screens } from './screens';
-import { Dialog, Empty, Field } from './ui';
+import { Dialog, Empty, ErrorPanel, Field } from './ui';
 
 type Theme = 'auto' | 'light' | 'dark';
 const themes: Theme[] = ['auto', 'light', 'dark'];
@@ -58,7 +58,9 @@ export function App() {
             <button class="quiet" onClick={nextTheme} title="Theme (t)" aria-label={`Theme: ${theme.value}`}>
               {{ auto: 'Auto', light: 'Light', dark: 'Dark' }[theme.value]}
             </button>
-            {token.value && <button class="quiet" onClick={() => setToken('')} title="Forget the token">Sign out</button>}
+            {token.value
+              ? <button class="quiet" onClick={() => setToken('')} title="Forget the token">Sign out</button>
+              : <button class="quiet" onClick={() => (tokenWanted.value = 'user')} title="Use an API token">Token</button>}
             <button class="quiet icon" onClick={() => setHelp(true)} title="Keyboard shortcuts (?)" aria-label="Keyboard shortcuts">?</button>
           </div>
         </div>
@@ -101,14 +103,19 @@ function Help({ onClose }: { onClose: () => void }) {
 
 function TokenDialog() {
   const [value, set] = useState('');
+  const wanted = tokenWanted.value;
   return (
-    <Dialog title="The server asks for a token" onClose={() => (tokenWanted.value = false)}>
+    <Dialog title={wanted === 'user' ? 'Use a token' : 'The server asks for a token'} onClose={() => (tokenWanted.value = null)}>
       <form class="stack" onSubmit={(e) => { e.preventDefault(); setToken(value.trim()); }}>
-        <p class="muted">{token.value ? 'The token that was sent is unknown, or has expired.' : 'It is kept in this tab until it is closed.'}</p>
-        <Field label="Token" hint={<>make one with <code>parley token</code></>}>
+        {wanted && wanted !== 'user' && token.value && <ErrorPanel problem={wanted} />}
+        <p class="muted">It is kept in this tab until it is closed.</p>
+        <Field label="Token" hint={<>make one with <code>parley token NAME</code></>}>
           <input type="password" autocomplete="off" value={value} onInput={(e) => set(e.currentTarget.value)} autofocus />
         </Field>
-        <div class="actions"><button class="primary" disabled={!value.trim()}>Use it</button></div>
+        <div class="actions">
+          {token.value && <button type="button" onClick={() => setToken('')}>Go on without</button>}
+          <button class="primary" disabled={!value.trim()}>Use it</button>
+        </div>
       </form>
     </Dialog>
   );

@@ -34,7 +34,7 @@ export interface Request { lanes: string[]; seed: number; events: number; durati
 interface Line {
   start?: { topic: string; request: Request; schedule: number[] };
   trace?: Message[];
-  end?: { figures: Figures[]; truncated: number };
+  end?: { figures: Figures[]; truncated: number; took: number };
   error?: Problem;
 }
 

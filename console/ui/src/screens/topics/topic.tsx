@@ -141,7 +141,7 @@ function Events({ topic, from }: { topic: string; from: string }) {
       {tail.more.value && <button class="page" disabled={tail.loading.value} onClick={tail.newer}>Newer events ↑</button>}
       <div class={shown ? 'split open' : 'split'}>
         <div class="list">
-          {rows.length > 0 ? <Rows rows={rows} selected={shown?.n ?? -1} onSelect={choose} /> : <Nothing topic={topic} loading={tail.loading.value} filtered={all.length > 0} />}
+          {rows.length > 0 ? <Rows rows={rows} selected={shown?.n ?? -1} onSelect={choose} /> : <Nothing topic={topic} loading={tail.loading.value} filtered={all.length > 0} failed={!!tail.problem.value} />}
         </div>
         {shown && <Detail key={shown.n} row={shown} onClose={() => choose(null)} />}
       </div>
@@ -167,7 +167,8 @@ function Live({ tail }: { tail: Tail }) {
   );
 }
 
-function Nothing({ topic, loading, filtered }: { topic: string; loading: boolean; filtered: boolean }) {
+function Nothing({ topic, loading, filtered, failed }: { topic: string; loading: boolean; filtered: boolean; failed: boolean }) {
+  if (failed) return <Empty title="Not read" />;
   if (loading) return <p class="muted pad" role="status">Loading…</p>;
   if (filtered) return <Empty title="No row matches the filter" />;
   return <Empty title="Nothing here yet" command={`parley pub ${topic} '{"hello": "world"}'`}>Events appear as they are published.</Empty>;
