@@ -188,6 +188,21 @@ func (l *Limiter) Peek(key string) (d Decision) {
 // once. Units that time has restored meanwhile are not given again.
 func (l *Limiter) Refund(key string, d Decision) { l.giveBack(l.hash(key), d, false) }
 
+// Return is Refund for who has no Decision, such as the caller of a service: n
+// units of key are given back as if they had been taken this moment. It is for
+// units that were, since of older ones time may have restored some already.
+func (l *Limiter) Return(key string, n int64) {
+	h := l.hash(key)
+	s := l.shard(h)
+	now := l.lock(s)
+	s.giveBack(h, now, Decision{OK: true, Cost: n, at: now, held: s.rule.held}, false)
+	if s.lines.waiting > 0 {
+		s.lines.hurry(h, now, false)
+		l.advance(s, now)
+	}
+	s.mu.Unlock()
+}
+
 func (l *Limiter) giveBack(h hash, d Decision, overloaded bool) {
 	if !d.OK || d.Cost <= 0 {
 		return

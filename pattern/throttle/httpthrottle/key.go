@@ -25,30 +25,38 @@ const maxHops = 32
 // as the addresses are those of trusted proxies; the first that is not is the
 // client. Without trusted proxies the header means nothing.
 func IP(trusted ...netip.Prefix) Key {
-	return func(r *http.Request) string {
-		addr := ClientAddr(r, trusted...)
-		if !addr.IsValid() {
+	return func(r *http.Request) string { return AddrKey(ClientAddr(r, trusted...)) }
+}
+
+// AddrKey is the key that an address has under [IP]; that of an address which is
+// not valid is empty.
+func AddrKey(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	if addr.Is6() {
+		p, err := addr.Prefix(64)
+		if err != nil {
 			return ""
 		}
-		if addr.Is6() {
-			p, err := addr.Prefix(64)
-			if err != nil {
-				return ""
-			}
-			return p.String()
-		}
-		return addr.String()
+		return p.String()
 	}
+	return addr.String()
 }
 
 // ClientAddr is the address behind IP, uncut. It is not valid when the peer's
 // own address cannot be read.
 func ClientAddr(r *http.Request, trusted ...netip.Prefix) netip.Addr {
-	addr, ok := parseAddr(r.RemoteAddr)
+	return Forwarded(r.RemoteAddr, r.Header.Values("X-Forwarded-For"), trusted...)
+}
+
+// Forwarded is ClientAddr for a request of another kind: peer is its address with
+// or without a port, lines are the X-Forwarded-For fields in their order.
+func Forwarded(peer string, lines []string, trusted ...netip.Prefix) netip.Addr {
+	addr, ok := parseAddr(peer)
 	if !ok {
 		return netip.Addr{}
 	}
-	lines := r.Header.Values("X-Forwarded-For")
 	hops := 0
 	for i := len(lines) - 1; i >= 0; i-- {
 		for rest := lines[i]; ; {

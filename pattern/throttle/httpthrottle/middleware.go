@@ -101,17 +101,17 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 			d := throttle.Decision{Reason: throttle.Banned, RetryAfter: left}
 			m.observe(r, "ban", d, m.Shadow)
 			if !m.Shadow {
-				refuse(w, r, &throttle.Error{Name: "ban", Reason: throttle.Banned, RetryAfter: left})
+				Refuse(w, r, &throttle.Error{Name: "ban", Reason: throttle.Banned, RetryAfter: left})
 				return
 			}
 		}
 	}
 	var v visit
 	err := m.enter(r, &v)
-	m.fields(w.Header(), v.seen)
+	SetFields(w.Header(), m.Legacy, v.seen...)
 	if err != nil {
 		m.strike(r, err)
-		refuse(w, r, err)
+		Refuse(w, r, err)
 		return
 	}
 	v.serve(w, r, next, m.adaptive())
@@ -130,13 +130,12 @@ func (m *middleware) adaptive() bool {
 // visit is what one request took.
 type visit struct {
 	permits []throttle.Permit
-	seen    []seen
+	seen    []Seen
 }
 
-// seen is a rule and what it said.
-type seen struct {
-	rule *Rule
-	d    throttle.Decision
+// note keeps what a rule said.
+func (v *visit) note(l *throttle.Limiter, d throttle.Decision) {
+	v.seen = append(v.seen, Seen{Name: l.Name(), Limit: l.Limit(), Decision: d})
 }
 
 // enter asks the rules that refuse, all together, and then stands in line for
@@ -159,7 +158,7 @@ func (m *middleware) enter(r *http.Request, v *visit) error {
 	permit, decisions, err := throttle.TryAll(charges...)
 	v.permits = append(v.permits, permit)
 	for i, rule := range rules {
-		v.seen = append(v.seen, seen{rule, decisions[i]})
+		v.note(rule.Limiter, decisions[i])
 		m.observe(r, rule.Limiter.Name(), decisions[i], false)
 	}
 	for i := range m.Rules {
@@ -189,7 +188,7 @@ func (m *middleware) wait(r *http.Request, rule *Rule, v *visit) error {
 	if errors.As(err, &e) {
 		d.OK, d.Reason, d.RetryAfter = false, e.Reason, e.RetryAfter
 	}
-	v.seen = append(v.seen, seen{rule, d})
+	v.note(rule.Limiter, d)
 	m.observe(r, rule.Limiter.Name(), d, false)
 	return err
 }

@@ -94,8 +94,9 @@ func plural(n int64) string {
 	return "s"
 }
 
-// refuse writes the answer to a refused request.
-func refuse(w http.ResponseWriter, r *http.Request, err error) {
+// Refuse writes the answer to a request that was refused with err, a
+// [*throttle.Error]. RateLimit fields are for [SetFields].
+func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	body := NewBody(err)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -140,24 +141,34 @@ func acceptsProblem(accept []string) bool {
 	return false
 }
 
-// fields sets RateLimit-Policy and RateLimit, and the older ones if wanted.
-func (m *middleware) fields(h http.Header, all []seen) {
+// Seen is what one limit said about a request.
+type Seen struct {
+	// Name is the policy's; "" counts as "limit".
+	Name string
+	// Limit is the limit, and Decision what it said. Its Reset should be set, as
+	// [throttle.TryAll] and [throttle.Limiter.Peek] do.
+	Limit    throttle.Limit
+	Decision throttle.Decision
+}
+
+// SetFields sets RateLimit-Policy and RateLimit; limits that admit everything are
+// left out, and without any other nothing is set. legacy adds the older X- fields.
+func SetFields(h http.Header, legacy bool, all ...Seen) {
 	var policy, quota []byte
-	var tightest *seen
+	var tightest *Seen
 	for i := range all {
 		s := &all[i]
-		l := s.rule.Limiter.Limit()
-		if l.Quota == throttle.Infinite {
+		if s.Limit.Quota == throttle.Infinite {
 			continue
 		}
-		name := s.rule.Limiter.Name()
+		name := s.Name
 		if name == "" {
 			name = "limit"
 		}
-		held := l.Algorithm == throttle.Concurrency || l.Algorithm == throttle.Adaptive
-		policy = appendPolicy(policy, name, l, held)
-		quota = appendQuota(quota, name, s.d)
-		if tightest == nil || s.d.Remaining < tightest.d.Remaining {
+		held := s.Limit.Algorithm == throttle.Concurrency || s.Limit.Algorithm == throttle.Adaptive
+		policy = appendPolicy(policy, name, s.Limit, held)
+		quota = appendQuota(quota, name, s.Decision)
+		if tightest == nil || s.Decision.Remaining < tightest.Decision.Remaining {
 			tightest = s
 		}
 	}
@@ -166,18 +177,19 @@ func (m *middleware) fields(h http.Header, all []seen) {
 	}
 	h.Set("RateLimit-Policy", string(policy))
 	h.Set("RateLimit", string(quota))
-	if !m.Legacy {
+	if !legacy {
 		return
 	}
-	wait := tightest.d.Reset
-	if !tightest.d.OK {
-		wait = tightest.d.RetryAfter
+	d := tightest.Decision
+	wait := d.Reset
+	if !d.OK {
+		wait = d.RetryAfter
 	}
 	reset := int64(0)
 	if wait > 0 {
 		reset = seconds(wait)
 	}
-	h.Set("X-RateLimit-Limit", strconv.FormatInt(tightest.d.Limit, 10))
-	h.Set("X-RateLimit-Remaining", strconv.FormatInt(tightest.d.Remaining, 10))
+	h.Set("X-RateLimit-Limit", strconv.FormatInt(d.Limit, 10))
+	h.Set("X-RateLimit-Remaining", strconv.FormatInt(d.Remaining, 10))
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
 }
