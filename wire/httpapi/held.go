@@ -17,16 +17,17 @@ import (
 // heldPoll is a long poll between its first look and its answer: a door.Poll. It
 // keeps nothing of the request but what it needs.
 type heldPoll struct {
-	api     *API
-	topics  pubsub.Request
-	req     poll.Request
-	options poll.Options
-	sub     *pubsub.Subscription
-	page    poll.Page // of the last look
-	err     error
-	trace   door.Trace
-	origin  string // of the page that asks, when it is a foreign one
-	head    bool
+	api       *API
+	topic     string
+	req       poll.Request
+	hint      time.Duration
+	sub       *pubsub.Subscription
+	page      poll.Page // of the last look
+	err       error
+	trace     door.Trace
+	origin    string // of the page that asks, when it is a foreign one
+	ephemeral bool
+	head      bool
 }
 
 // look reads once from where the request is.
@@ -36,8 +37,8 @@ func (p *heldPoll) look(ctx context.Context) (poll.Page, error) {
 		if err != nil {
 			return poll.Page{}, err
 		}
-		p.topics.From = from
-		if p.sub, err = p.api.opt.Hub.Subscribe(ctx, p.topics); err != nil {
+		r := pubsub.Request{Topics: []string{p.topic}, From: from, Ephemeral: p.ephemeral, Strict: true}
+		if p.sub, err = p.api.opt.Hub.Subscribe(ctx, r); err != nil {
 			return poll.Page{}, err
 		}
 	}
@@ -80,7 +81,7 @@ func (p *heldPoll) Answer(dst []byte, keepAlive bool) []byte {
 		status, body := door.SetProblem(h, p.err, p.trace)
 		return respond(dst, status, h, body, p.head, keepAlive)
 	}
-	status := poll.SetHeader(h, p.req, p.page, p.options)
+	status := poll.SetHeader(h, p.req, p.page, poll.Options{Hint: p.hint})
 	h.Add("Vary", "Accept")
 	var body []byte
 	if status == http.StatusOK {
@@ -136,7 +137,7 @@ func (p *heldPoll) wait(c *door.Call) error {
 			select {
 			case <-woken:
 			case <-ctx.Done():
-				return writePage(c, p.req, p.page, p.options)
+				return writePage(c, p.req, p.page, poll.Options{Hint: p.hint})
 			}
 		}
 		page, err := p.again(c.Context())
@@ -144,7 +145,7 @@ func (p *heldPoll) wait(c *door.Call) error {
 			return err
 		}
 		if p.req.Settled(page) {
-			return writePage(c, p.req, page, p.options)
+			return writePage(c, p.req, page, poll.Options{Hint: p.hint})
 		}
 	}
 }

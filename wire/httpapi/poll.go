@@ -59,7 +59,7 @@ func (a *API) poll(c *door.Call) error {
 	if c.Query.Has("tail") || c.Query.Has("before") || req.After == "" && req.Wait == 0 {
 		return a.newest(c, sub, req, options)
 	}
-	held := &heldPoll{api: a, topics: sub, req: req.First(), options: options}
+	held := &heldPoll{api: a, topic: sub.Topics[0], req: req.First(), hint: options.Hint, ephemeral: sub.Ephemeral}
 	page, err := held.look(c.Context())
 	if err != nil {
 		held.Done()
