@@ -33,4 +33,4 @@ generate: ## generated code and documents; a test fails when they are not curren
 	$(GO) generate ./...
 
 console: ## what the browser gets, from console/ui; needs Node, and the npm registry once
-	cd console/ui && npm ci && npm run check && npm run build
+	cd console/ui && npm ci && npm run check && npm test && npm run build

@@ -35,6 +35,9 @@ export function Code({ of, open }: { of: Snippet; open?: boolean }) {
 /** Quotes for a POSIX shell. */
 export const sh = (text: string) => (/^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
+/** A command of the CLI, with the address unless it is the one that the CLI takes by itself. */
+export const cli = (command: string) => (/^http:\/\/(127\.0\.0\.1|localhost):7275$/.test(location.origin) ? command : `${command} --server ${location.origin}`);
+
 /** A Go string literal. */
 export const goString = (text: string) => (/[`\r]/.test(text) || !/["\\\n]/.test(text) ? JSON.stringify(text) : '`' + text + '`');
 

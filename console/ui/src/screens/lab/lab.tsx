@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { json, problemOf, token, type Problem } from '../../api';
-import { Code, goMain, goString, sh, ts, type Snippet } from '../../code';
+import { cli, Code, goMain, goString, sh, ts, type Snippet } from '../../code';
 import { bytes, count, ms } from '../../format';
 import { useKeys } from '../../keys';
 import { place, setQuery } from '../../router';
@@ -154,7 +154,7 @@ function snippet(r: Request): Snippet {
   const name = { short: 'ShortPoll', long: 'LongPoll', sse: 'SSE', websocket: 'WebSocket' }[lane] ?? 'SSE';
   const body = JSON.stringify(r);
   return {
-    cli: r.lanes.map((l) => `parley sub ${topic} --over ${{ short: `short-poll --every ${r.every}`, long: 'long-poll', sse: 'sse', websocket: 'websocket' }[l] ?? over}`).join('\n'),
+    cli: r.lanes.map((l) => cli(`parley sub ${topic} --over ${{ short: `short-poll --every ${r.every}`, long: 'long-poll', sse: 'sse', websocket: 'websocket' }[l] ?? over}`)).join('\n'),
     curl: `curl -N${token.value ? ' -H "Authorization: Bearer $TOKEN"' : ''} ${location.origin}/lab/run \\\n  -H 'Content-Type: application/json' \\\n  -d ${sh(body)}`,
     go: goMain(`for got, err := range c.Subscribe(ctx, client.Subscription{Topics: []string{${goString(topic)}}, Over: client.${name}}) {
 	if err != nil {

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { json, problemOf, token, type Problem } from '../../api';
-import { Code } from '../../code';
+import { cli, Code } from '../../code';
 import { bound, bytes, count, duration } from '../../format';
 import { useKeys } from '../../keys';
 import { go, place, setQuery, to } from '../../router';
@@ -72,7 +72,7 @@ export function List() {
       {problem && problem.status !== 401 && <ErrorPanel problem={problem} />}
       {!topics && !problem && <p class="muted pad" role="status">Loading…</p>}
       {topics?.length === 0 && (
-        <Empty title={token.value ? 'No topic that this token may read' : 'No topic yet'} command="parley pub hello 'my first event'">Publishing makes one, or choose its settings with New topic. With tokens, a server shows what yours may read.</Empty>
+        <Empty title={token.value ? 'No topic that this token may read' : 'No topic yet'} command={cli("parley pub hello 'my first event'")}>Publishing makes one, or choose its settings with New topic. With tokens, a server shows what yours may read.</Empty>
       )}
       {topics && topics.length > 0 && shown?.length === 0 && <Empty title={`No topic's name contains “${filter}”`}><button class="quiet" onClick={() => setQuery({ filter: '' })}>Show all</button></Empty>}
       {shown && shown.length > 0 && <Table topics={shown} />}

@@ -1,4 +1,4 @@
-import { goMain, goString, sh, ts, type Snippet } from '../../code';
+import { cli, goMain, goString, sh, ts, type Snippet } from '../../code';
 import { token } from '../../api';
 
 const origin = () => location.origin;
@@ -8,7 +8,7 @@ const url = (topic: string, rest = '') => `${origin()}/v1/topics/${encodeURIComp
 
 export function listTopics(): Snippet {
   return {
-    cli: 'parley topic ls',
+    cli: cli('parley topic ls'),
     curl: `curl${auth()} ${origin()}/v1/topics`,
     go: goMain('topics, err := c.Topics(ctx)'),
     ts: `const res = await fetch(${ts(`${origin()}/v1/topics`)}${token.value ? `, {${authTS().slice(1)} }` : ''});\nconst { topics } = await res.json();`,
@@ -18,7 +18,7 @@ export function listTopics(): Snippet {
 export function readTopic(topic: string, from: string): Snippet {
   const query = from ? `?after=${encodeURIComponent(from)}` : '';
   return {
-    cli: `parley sub ${sh(topic)}${from ? ` --from ${sh(from)}` : ''}`,
+    cli: cli(`parley sub ${sh(topic)}${from ? ` --from ${sh(from)}` : ''}`),
     curl: `curl${auth()} -N -H 'Accept: text/event-stream' ${sh(url(topic, `/events${query}`))}`,
     go: goMain(`for got, err := range c.Subscribe(ctx, client.Subscription{
 	Topics: []string{${goString(topic)}},${from ? `\n	From:   ${goString(from)},` : ''}
@@ -52,8 +52,8 @@ export function publishEvent(topic: string, d: Draft): Snippet {
   const headers = headersOf(d);
   const fields = [d.type && `Type: ${goString(d.type)}`, d.subject && `Subject: ${goString(d.subject)}`, `DataContentType: ${goString(d.media)}`, `Data: []byte(${goString(d.data)})`].filter(Boolean);
   return {
-    cli: `parley pub ${sh(topic)} ${sh(d.data)}${flags.map(([v, f]) => (v ? ` \\\n  ${f} ${sh(v)}` : '')).join('')}`,
-    curl: `curl${auth()} ${sh(url(topic, '/events'))}${headers.map(([k, v]) => ` \\\n  -H ${sh(`${k}: ${v}`)}`).join('')} \\\n  --data-binary ${sh(d.data)}`,
+    cli: cli(`parley pub ${sh(topic)} ${sh(d.data)}${flags.map(([v, f]) => (v ? ` \\\n  ${f} ${sh(v)}` : '')).join('')}`),
+    curl: `curl${auth()} ${sh(url(topic, '/events'))}${headers.map(([k, v]) => ` \\\n  -H ${sh(`${k}: ${v}`)}`).join('')} \\\n  --data-raw ${sh(d.data)}`,
     go: goMain(`e := parley.Event{\n	${fields.join(',\n	')},\n}\n${d.key ? `e.Set(parley.PartitionKey, ${goString(d.key)})\n` : ''}placed, err := c.Publish(ctx, ${goString(topic)}, e)`),
     ts: `const res = await fetch(${ts(url(topic, '/events'))}, {
   method: "POST",
@@ -70,7 +70,7 @@ export function putTopic(topic: string, settings: Record<string, string | number
   const body = JSON.stringify(settings);
   const flags = Object.entries(settings).map(([k, v]) => ` \\\n  --${k.replaceAll('_', '-')} ${sh(String(v))}`).join('');
   return {
-    cli: `parley topic create ${sh(topic)}${flags}`,
+    cli: cli(`parley topic create ${sh(topic)}${flags}`),
     curl: `curl${auth()} -X PUT ${sh(url(topic))} \\\n  -H 'Content-Type: application/json' \\\n  -d ${sh(body)}`,
     go: goMain(`topic, err := c.PutTopic(ctx, ${goString(topic)}, json.RawMessage(${goString(body)}))`),
     ts: `await fetch(${ts(url(topic))}, {
@@ -83,7 +83,7 @@ export function putTopic(topic: string, settings: Record<string, string | number
 
 export function deleteTopic(topic: string): Snippet {
   return {
-    cli: `parley topic rm ${sh(topic)}`,
+    cli: cli(`parley topic rm ${sh(topic)}`),
     curl: `curl${auth()} -X DELETE ${sh(url(topic))}`,
     go: goMain(`err = c.DeleteTopic(ctx, ${goString(topic)})`),
     ts: `await fetch(${ts(url(topic))}, { method: "DELETE"${authTS()} });`,

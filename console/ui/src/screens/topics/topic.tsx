@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { json, problemOf, token, topicPath, type Problem } from '../../api';
-import { Code } from '../../code';
+import { cli, Code, sh } from '../../code';
 import { bound, bytes, count, duration } from '../../format';
 import { useKeys } from '../../keys';
 import { go, place, setQuery, to } from '../../router';
@@ -49,7 +49,7 @@ function Missing({ name, onMade }: { name: string; onMade: () => void }) {
   return (
     <div class="screen">
       <header class="screen-head"><h1><a href="/topics" class="crumb">Topics</a><span class="crumb" aria-hidden="true">/</span><span class="mono">{name}</span></h1></header>
-      <Empty title={`There is no topic ${name}`} command={`parley pub ${name} 'the first event'`}>Publishing makes it, or <button class="link" onClick={() => create(true)}>choose its settings</button> first.</Empty>
+      <Empty title={`There is no topic ${name}`} command={cli(`parley pub ${sh(name)} 'the first event'`)}>Publishing makes it, or <button class="link" onClick={() => create(true)}>choose its settings</button> first.</Empty>
       {creating && <SettingsDialog onClose={() => create(false)} onDone={(t) => (t.name === name ? onMade() : go(to(['topics', t.name])))} />}
     </div>
   );
@@ -171,5 +171,5 @@ function Nothing({ topic, loading, filtered, failed }: { topic: string; loading:
   if (failed) return <Empty title="Not read" />;
   if (loading) return <p class="muted pad" role="status">Loading…</p>;
   if (filtered) return <Empty title="No row matches the filter" />;
-  return <Empty title="Nothing here yet" command={`parley pub ${topic} '{"hello": "world"}'`}>Events appear as they are published.</Empty>;
+  return <Empty title="Nothing here yet" command={cli(`parley pub ${sh(topic)} '{"hello": "world"}'`)}>Events appear as they are published.</Empty>;
 }
