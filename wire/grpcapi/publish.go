@@ -23,6 +23,9 @@ func (s *service) publish(ctx context.Context, in *parleyv1.PublishRequest) (*pa
 		return nil, err
 	}
 	defer release()
+	if len(in.GetRecordBatch()) > 0 {
+		return s.publishBatch(ctx, in)
+	}
 	events, err := eventsOf(in.GetEvents())
 	if err != nil {
 		return nil, err
@@ -33,6 +36,22 @@ func (s *service) publish(ctx context.Context, in *parleyv1.PublishRequest) (*pa
 		return nil, err
 	}
 	return placedOf(placed, replayed), nil
+}
+
+// publishBatch stores what the client has encoded.
+func (s *service) publishBatch(ctx context.Context, in *parleyv1.PublishRequest) (*parleyv1.PublishResponse, error) {
+	if len(in.GetEvents()) > 0 {
+		return nil, parley.BadField("events", "both events and record_batch are there", "send one of them")
+	}
+	batch, err := parley.ParseBatch(in.GetRecordBatch())
+	if err != nil {
+		return nil, &parley.Error{Code: parley.Invalid, Field: "record_batch", Detail: err.Error(), Fix: "send one record batch v2 with its CRC"}
+	}
+	base, replayed, err := s.api.opt.Topics.PublishBatch(ctx, topicOf(in), int(in.GetPartition()), batch, topic.PublishOptions{IdempotencyKey: in.GetIdempotencyKey()})
+	if err != nil {
+		return nil, err
+	}
+	return &parleyv1.PublishResponse{BasePosition: int64(base), Replayed: replayed}, nil
 }
 
 func topicOf(in *parleyv1.PublishRequest) string {

@@ -104,7 +104,7 @@ func (p *publishing) run(live context.Context) error {
 
 // places is what a request takes of the window.
 func (p *publishing) places(m *parleyv1.PublishStreamRequest) int {
-	size := 0
+	size := len(m.GetPublish().GetRecordBatch())
 	for _, e := range m.GetPublish().GetEvents() {
 		size += len(e.GetData()) + 256 // attributes, about
 	}

@@ -33,7 +33,15 @@ type PublishRequest struct {
 	// empty is none.
 	IdempotencyKey string `protobuf:"bytes,3,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// Publish to ~TOPIC instead: delivered to who listens now, never stored.
-	Ephemeral     bool `protobuf:"varint,4,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"`
+	Ephemeral bool `protobuf:"varint,4,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"`
+	// Instead of events: one record batch, format v2 (that of Kafka), with events by
+	// the Kafka binding of CloudEvents, at most 16 MiB. It is checked and stored as it
+	// is, which costs least. Its times are within 10 minutes of the server's clock, its
+	// producer id is -1.
+	RecordBatch []byte `protobuf:"bytes,5,opt,name=record_batch,json=recordBatch,proto3" json:"record_batch,omitempty"`
+	// With record_batch: the partition it goes to, from 0. Events of one key belong
+	// into one partition; the server places a key by murmur2, as Kafka's clients do.
+	Partition     int32 `protobuf:"varint,6,opt,name=partition,proto3" json:"partition,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -94,6 +102,20 @@ func (x *PublishRequest) GetEphemeral() bool {
 		return x.Ephemeral
 	}
 	return false
+}
+
+func (x *PublishRequest) GetRecordBatch() []byte {
+	if x != nil {
+		return x.RecordBatch
+	}
+	return nil
+}
+
+func (x *PublishRequest) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
 }
 
 // PublishAllRequest is events for several topics.
@@ -213,7 +235,10 @@ type PublishResponse struct {
 	Events []*Placed `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// The request came before: these are the places of the first time, and nothing
 	// was appended now.
-	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// With record_batch, instead of events: the position of its first record; the
+	// others follow it one by one.
+	BasePosition  int64 `protobuf:"varint,3,opt,name=base_position,json=basePosition,proto3" json:"base_position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -260,6 +285,13 @@ func (x *PublishResponse) GetReplayed() bool {
 		return x.Replayed
 	}
 	return false
+}
+
+func (x *PublishResponse) GetBasePosition() int64 {
+	if x != nil {
+		return x.BasePosition
+	}
+	return 0
 }
 
 // Placed is where an event went.
@@ -571,21 +603,24 @@ var File_parley_v1_publish_proto protoreflect.FileDescriptor
 
 const file_parley_v1_publish_proto_rawDesc = "" +
 	"\n" +
-	"\x17parley/v1/publish.proto\x12\tparley.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15parley/v1/event.proto\"\x97\x01\n" +
+	"\x17parley/v1/publish.proto\x12\tparley.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15parley/v1/event.proto\"\xd8\x01\n" +
 	"\x0ePublishRequest\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12(\n" +
 	"\x06events\x18\x02 \x03(\v2\x10.parley.v1.EventR\x06events\x12'\n" +
 	"\x0fidempotency_key\x18\x03 \x01(\tR\x0eidempotencyKey\x12\x1c\n" +
-	"\tephemeral\x18\x04 \x01(\bR\tephemeral\"l\n" +
+	"\tephemeral\x18\x04 \x01(\bR\tephemeral\x12!\n" +
+	"\frecord_batch\x18\x05 \x01(\fR\vrecordBatch\x12\x1c\n" +
+	"\tpartition\x18\x06 \x01(\x05R\tpartition\"l\n" +
 	"\x11PublishAllRequest\x12.\n" +
 	"\x06topics\x18\x01 \x03(\v2\x16.parley.v1.TopicEventsR\x06topics\x12'\n" +
 	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\"M\n" +
 	"\vTopicEvents\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12(\n" +
-	"\x06events\x18\x02 \x03(\v2\x10.parley.v1.EventR\x06events\"X\n" +
+	"\x06events\x18\x02 \x03(\v2\x10.parley.v1.EventR\x06events\"}\n" +
 	"\x0fPublishResponse\x12)\n" +
 	"\x06events\x18\x01 \x03(\v2\x11.parley.v1.PlacedR\x06events\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"h\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\x12#\n" +
+	"\rbase_position\x18\x03 \x01(\x03R\fbasePosition\"h\n" +
 	"\x06Placed\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x1a\n" +
