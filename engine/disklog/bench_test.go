@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -174,6 +175,7 @@ func BenchmarkAppend(b *testing.B) {
 				mean := got.SyncTime / time.Duration(got.Syncs)
 				b.ReportMetric(rate*mean.Seconds()/64, "of-window-meanwhile")
 				b.ReportMetric(float64(got.Appends)/float64(got.Syncs), "appends/sync")
+				b.ReportMetric(float64(got.Appends)/float64(got.Groups), "appends/group")
 				b.ReportMetric(float64(p50.Microseconds()), "µs-sync-p50")
 			})
 		}
@@ -277,4 +279,57 @@ func BenchmarkReadCold(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkOpen opens a log of 1,000 streams with 8 segments each and reads the
+// end of each; "heap-MiB" is what the open log keeps.
+func BenchmarkOpen(b *testing.B) {
+	fsys := vfs.OS(b.TempDir())
+	const streams, lives = 1000, 8
+	fill := func() {
+		l, err := Open(fsys, Options{Logger: quiet})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- l.Run(ctx) }()
+		batch := benchBatch(b, 1, 1024)
+		writes := make([]parley.Write, streams)
+		for i := range writes {
+			writes[i] = parley.Write{Stream: name(fmt.Sprint("s/", i)), Batch: batch}
+		}
+		if _, err := l.Append(ctx, writes...); err != nil {
+			b.Fatal(err)
+		}
+		if err := l.core.Load().settle(ctx); err != nil {
+			b.Fatal(err)
+		}
+		cancel()
+		<-done
+	}
+	for range lives - 1 {
+		fill()
+	}
+	for b.Loop() {
+		before := heap()
+		l, err := Open(fsys, Options{Logger: quiet})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range streams {
+			if end, err := l.End(context.Background(), name(fmt.Sprint("s/", i))); err != nil || end == 0 {
+				b.Fatal(end, err)
+			}
+		}
+		b.ReportMetric(float64(heap()-before)/(1<<20), "heap-MiB")
+		_ = l.Close()
+	}
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

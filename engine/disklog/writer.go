@@ -81,6 +81,7 @@ func (c *core) write(ctx context.Context) {
 		if g == nil {
 			select {
 			case <-c.kick:
+				runtime.Gosched() // others who are about to append come into the same group
 				continue
 			case <-note.C:
 				switch p := *c.synced.Load(); {
