@@ -53,10 +53,14 @@ func (m *room) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (m *room) say(op websocket.Opcode, msg []byte) error {
 	f, err := websocket.NewFrame(op, msg)
+	var here []*websocket.Conn // who comes while it is said has not heard it
 	m.members.Range(func(c, _ any) bool {
-		_ = c.(*websocket.Conn).WriteFrames(f) // who cannot hear is dropped
+		here = append(here, c.(*websocket.Conn))
 		return true
 	})
+	for _, c := range here {
+		_ = c.WriteFrames(f) // who cannot hear is dropped
+	}
 	return err
 }
 
