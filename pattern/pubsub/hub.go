@@ -60,6 +60,7 @@ func NewHub(log parley.Log, topics *topic.Registry, sealer *cursor.Sealer, opt O
 // Fetch works and nobody is woken.
 func (h *Hub) Run(ctx context.Context) error {
 	defer h.topics.Watch(h.topicChanged)()
+	h.removeRetired() // what was deleted before anybody watched
 	sweep := time.NewTicker(h.opt.Linger)
 	defer sweep.Stop()
 	var followers sync.WaitGroup
@@ -77,6 +78,21 @@ func (h *Hub) Run(ctx context.Context) error {
 				followers.Go(func() { t.follow(tctx) })
 			}
 		}
+	}
+}
+
+// removeRetired tells the subscriptions of topics that are gone by now.
+func (h *Hub) removeRetired() {
+	h.mu.Lock()
+	var gone []*tail
+	for number, t := range h.tails {
+		if h.topics.Retired(number) {
+			gone = append(gone, t)
+		}
+	}
+	h.mu.Unlock()
+	for _, t := range gone {
+		t.remove()
 	}
 }
 

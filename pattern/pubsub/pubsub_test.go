@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/cursor"
 	"github.com/parleyhq/parley/base/topic"
 )
 
@@ -143,6 +145,31 @@ func TestDeletedAndRecreated(t *testing.T) {
 		s = r.subscribe(Request{Topics: []string{"a"}, From: After(cursor)})
 		defer s.Close()
 		expect(t, r.next(s), "[reset 0-0] new")
+	})
+}
+
+func TestADeletionBeforeRunIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.publish("a", "1")
+		late := NewHub(r.log, r.topics, cursor.NewSealer(), Options{})
+		s, err := late.Subscribe(t.Context(), Request{Topics: []string{"a"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := r.topics.Delete(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = late.Run(ctx) }()
+		defer func() { stop(); <-done }()
+		wait, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		if _, err := s.Next(wait); parley.CodeOf(err) != parley.NotFound {
+			t.Errorf("a reader of a topic that is gone: %v", err)
+		}
 	})
 }
 
