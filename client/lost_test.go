@@ -49,7 +49,10 @@ func TestEphemeralByPolling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := serve(t)
 		publish(t, c, 1, 1)
+		published := make(chan struct{})
+		defer func() { <-published }()
 		go func() {
+			defer close(published)
 			synctest.Wait() // it is held
 			if _, err := c.PublishEphemeral(t.Context(), "numbers", numbered(7, 7)...); err != nil {
 				t.Error(err)

@@ -1,5 +1,7 @@
 package client
 
+import "strings"
+
 // Places joins a reader's places in several streams, each of which the server
 // tells alone with an event, so that all readers share the event's bytes. It is for
 // transports.
@@ -14,12 +16,13 @@ type place struct {
 	cursor    string
 }
 
-// Open takes the cursor that a connection begins with, and in how many streams it
-// is a place.
-func (p *Places) Open(cursor string, streams int) {
-	p.opening, p.streams = "", nil
-	if streams != 1 {
-		p.opening = cursor
+// Open takes the cursor that a connection to topics begins with, and in how many
+// streams it is a place. Where it is one, of a topic that is named, no other can
+// join, and the cursor of an event is all.
+func (p *Places) Open(cursor string, streams int, topics []string) {
+	p.opening, p.streams = cursor, nil
+	if streams == 1 && len(topics) == 1 && !strings.ContainsAny(topics[0], "*>") {
+		p.opening = ""
 	}
 }
 

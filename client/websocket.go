@@ -90,7 +90,7 @@ func (s *session) take(f frame, places *Places) error {
 	}
 	if len(f.Events) == 0 { // the opening: the place before any event
 		s.cursor, s.alive = f.Cursor, true
-		places.Open(f.Cursor, f.Streams)
+		places.Open(f.Cursor, f.Streams, s.Topics)
 		return nil
 	}
 	for i, raw := range f.Events {
