@@ -8,12 +8,14 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/client"
+	"github.com/parleyhq/parley/client/overgrpc"
 	"github.com/parleyhq/parley/pattern/patterntest"
 )
 
-// bySDK is package client.
+// bySDK is package client, over HTTP and over gRPC.
 type bySDK struct {
 	*wires
+	rpc    *wires
 	client *client.Client
 }
 
@@ -25,11 +27,22 @@ var _ interface {
 
 func openClient(w *patterntest.World) patterntest.Door {
 	wire, over := serveHTTP(w)
-	c, err := client.New("http://parley.test", client.Options{HTTP: over})
+	rpc := serveGRPC(w)
+	g, err := overgrpc.Dial("parley.test", overgrpc.Options{Dial: rpc.dial})
 	if err != nil {
 		w.Fatal(err)
 	}
-	return bySDK{wire, c}
+	w.Cleanup(func() { _ = g.Close() })
+	c, err := client.New("http://parley.test", client.Options{HTTP: over, GRPC: g})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return bySDK{wire, rpc, c}
+}
+
+func (c bySDK) Cut() {
+	c.wires.Cut()
+	c.rpc.Cut()
 }
 
 func (c bySDK) Ways(pattern string) []patterntest.Way {
@@ -37,7 +50,9 @@ func (c bySDK) Ways(pattern string) []patterntest.Way {
 		return patterntest.Way{Name: string(over), Subscriber: transport{c.client, over}, Many: many, Strict: strict, Durable: over == client.ShortPoll}
 	}
 	switch pattern {
-	case "pubsub", "sse":
+	case "pubsub":
+		return []patterntest.Way{way(client.SSE, true, false), way(client.GRPC, true, false)}
+	case "sse":
 		return []patterntest.Way{way(client.SSE, true, false)}
 	case "poll":
 		return []patterntest.Way{way(client.LongPoll, false, true), way(client.ShortPoll, false, true)}

@@ -5,13 +5,13 @@
 // an empty cell without a reason.
 //
 //	pattern     near             http             client           grpc
-//	pubsub      memlog disklog   memlog disklog   memlog disklog   (a)
+//	pubsub      memlog disklog   memlog disklog   memlog disklog   memlog disklog
 //	poll        memlog disklog   memlog disklog   memlog disklog   (a)
 //	sse         (b)              memlog disklog   memlog disklog   (a)
 //	websocket   (b)              memlog disklog   memlog disklog   (a)
-//	together    memlog disklog   memlog disklog   memlog disklog   (a)
+//	together    memlog disklog   memlog disklog   memlog disklog   memlog disklog
 //
-//	(a) a door that is being built
+//	(a) gRPC has streams of its own, which pubsub has shown
 //	(b) bytes on a connection; without one there is nothing but pubsub
 //
 // A row is the suite of a pattern, but for the last: together moves readers from

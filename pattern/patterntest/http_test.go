@@ -43,8 +43,10 @@ func openHTTP(w *patterntest.World) patterntest.Door {
 
 func (h overHTTP) Ways(pattern string) []patterntest.Way {
 	switch pattern {
-	case "pubsub", "sse":
-		return []patterntest.Way{{Name: "sse", Subscriber: h, Many: true}}
+	case "pubsub":
+		return []patterntest.Way{{Name: "sse-many", Subscriber: h, Many: true}}
+	case "sse":
+		return []patterntest.Way{{Name: "sse", Subscriber: oneTopic{h}}}
 	case "poll":
 		return []patterntest.Way{
 			{Name: "long-poll", Subscriber: patterntest.Polling(h, 25*time.Second, 0), Strict: true},
@@ -311,11 +313,24 @@ func (h overHTTP) stream(ctx context.Context, target, lastEventID string) (*line
 	return l, nil
 }
 
-// Subscribe streams whole events.
+// Subscribe streams whole events of many topics.
 func (h overHTTP) Subscribe(ctx context.Context, q patterntest.Query) iter.Seq2[patterntest.Received, error] {
+	return h.events(ctx, base+"/sse", q)
+}
+
+// oneTopic streams a topic.
+type oneTopic struct{ overHTTP }
+
+func (o oneTopic) Subscribe(ctx context.Context, q patterntest.Query) iter.Seq2[patterntest.Received, error] {
+	target := base + "/topics/" + url.PathEscape(q.Topics[0]) + "/events"
+	q.Topics = nil
+	return o.events(ctx, target, q)
+}
+
+func (h overHTTP) events(ctx context.Context, target string, q patterntest.Query) iter.Seq2[patterntest.Received, error] {
 	return func(yield func(patterntest.Received, error) bool) {
 		values := url.Values{"topic": q.Topics, "after": {q.From}, "format": {"cloudevents"}, "ephemeral": {strconv.FormatBool(q.Ephemeral)}}
-		st, err := h.stream(ctx, base+"/sse?"+values.Encode(), "")
+		st, err := h.stream(ctx, target+"?"+values.Encode(), "")
 		if err != nil {
 			yield(patterntest.Received{}, err)
 			return
@@ -455,15 +470,33 @@ func closed(ctx context.Context, err error) error {
 	return broken(ctx, err)
 }
 
-// places keeps the opening's cursor and the newest of each partition: together
-// they are where the reader is.
+// places keeps the opening's cursor and the newest of each stream: together they
+// are where the reader is.
 type places struct {
 	opening string
-	newest  map[int]string
+	newest  map[string]string
+}
+
+func (p *places) open(cursor string) patterntest.Received {
+	p.opening, p.newest = cursor, map[string]string{}
+	return patterntest.Received{Place: true, Cursor: cursor}
+}
+
+func (p *places) behind(name string, partition int, cursor string) string {
+	if cursor == "" {
+		return "" // not stored
+	}
+	p.newest[name+"/"+strconv.Itoa(partition)] = cursor
+	joined := p.opening
+	for _, cursor := range p.newest {
+		joined += "," + cursor
+	}
+	return joined
 }
 
 func (p *places) read(message []byte) (got patterntest.Received, err error) {
 	var f struct {
+		Topic          string
 		Partition      int
 		Events         []json.RawMessage
 		Cursor, Notice string
@@ -478,16 +511,9 @@ func (p *places) read(message []byte) (got patterntest.Received, err error) {
 		got.Notice = f.Notice
 		return got, nil
 	case len(f.Events) == 0:
-		p.opening, p.newest = f.Cursor, map[int]string{}
-		return patterntest.Received{Place: true, Cursor: f.Cursor}, nil
+		return p.open(f.Cursor), nil
 	}
-	if got.Event, err = parley.ParseJSON(f.Events[0]); err != nil || f.Cursor == "" {
-		return got, err
-	}
-	p.newest[f.Partition] = f.Cursor
-	got.Cursor = p.opening
-	for _, cursor := range p.newest {
-		got.Cursor += "," + cursor
-	}
-	return got, nil
+	got.Event, err = parley.ParseJSON(f.Events[0])
+	got.Cursor = p.behind(f.Topic, f.Partition, f.Cursor)
+	return got, err
 }

@@ -17,7 +17,7 @@ func TestPatterns(t *testing.T) {
 	patterntest.Run(t, patterntest.Matrix{
 		Engines: map[string]func(*testing.T) parley.Log{"memlog": openMemory, "disklog": openDisk},
 		Doors: map[string]func(*patterntest.World) patterntest.Door{
-			"near": openNear, "http": openHTTP, "client": openClient,
+			"near": openNear, "http": openHTTP, "client": openClient, "grpc": openGRPC,
 		},
 	})
 }

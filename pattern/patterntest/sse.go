@@ -9,7 +9,7 @@ import (
 
 var sseSuite = suite{pattern: "sse", parts: []part{
 	{needs: "Streamer", has: is[Streamer], checks: sseChecks},
-	{needs: "way", checks: slices.Concat(deliveryChecks, placeChecks, manyChecks)},
+	{needs: "way", checks: slices.Concat(deliveryChecks, placeChecks)},
 }}
 
 // Streamer opens a stream of server-sent events as a browser does. lastEventID is
