@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -22,6 +23,7 @@ type Server struct {
 
 	t    testing.TB
 	cmd  *exec.Cmd
+	out  *os.File
 	log  *syncBuffer
 	gone chan struct{} // closed when the process has ended
 	err  error         // how it ended
@@ -38,6 +40,16 @@ func Serve(t testing.TB, flags ...string) *Server {
 // Start is Serve without a choice of where data is kept.
 func Start(t testing.TB, flags ...string) *Server {
 	t.Helper()
+	s := Launch(t, flags...)
+	if err := s.Greet(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Launch is Start that does not wait until the server serves.
+func Launch(t testing.TB, flags ...string) *Server {
+	t.Helper()
 	args := append([]string{"serve", "--json", "--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0"}, flags...)
 	s := &Server{t: t, cmd: exec.Command(Binary(t), args...), log: &syncBuffer{}, gone: make(chan struct{})}
 	s.cmd.Dir = t.TempDir()
@@ -47,7 +59,7 @@ func Start(t testing.TB, flags ...string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cmd.Stdout = w
+	s.out, s.cmd.Stdout = out, w
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -56,31 +68,31 @@ func Start(t testing.TB, flags ...string) *Server {
 		s.err = s.cmd.Wait()
 		close(s.gone)
 	}()
-	t.Cleanup(func() {
-		s.Stop()
-		_ = out.Close()
-	})
-	s.greet(out)
+	t.Cleanup(s.Stop)
 	return s
 }
 
-// greet reads the line with the addresses.
-func (s *Server) greet(out *os.File) {
-	s.t.Helper()
-	_ = out.SetReadDeadline(time.Now().Add(30 * time.Second)) // pipes have deadlines
-	line, err := bufio.NewReader(out).ReadBytes('\n')
+// Greet waits until the server says where it is. A server that ends before is an
+// error, with what it said.
+func (s *Server) Greet() error {
+	_ = s.out.SetReadDeadline(time.Now().Add(30 * time.Second)) // pipes have deadlines
+	line, err := bufio.NewReader(s.out).ReadBytes('\n')
 	if err != nil {
-		s.t.Fatalf("the server said nothing: %v\n%s", err, s.log)
+		return fmt.Errorf("the server said nothing: %w\n%s", err, s.log)
 	}
 	var hello struct {
 		OK     bool
 		Result struct{ HTTP, GRPC string }
 	}
 	if err := json.Unmarshal(line, &hello); err != nil || !hello.OK || hello.Result.HTTP == "" {
-		s.t.Fatalf("the server's first line is %s (%v)\n%s", line, err, s.log)
+		return fmt.Errorf("the server's first line is %s (%v)\n%s", line, err, s.log)
 	}
 	s.URL, s.GRPC = hello.Result.HTTP, hello.Result.GRPC
+	return nil
 }
+
+// Log is what the server wrote to standard error so far.
+func (s *Server) Log() string { return s.log.String() }
 
 // Stop lets the server drain and end; a server that does not end, or ends with an
 // error, fails the test. Stopping twice does no harm.
@@ -90,6 +102,7 @@ func (s *Server) Stop() {
 		return
 	}
 	s.over = true
+	defer s.out.Close()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 	select {
 	case <-s.gone:
@@ -111,6 +124,7 @@ func (s *Server) Kill() {
 	s.over = true
 	_ = s.cmd.Process.Kill() // it may have ended by itself
 	<-s.gone
+	_ = s.out.Close() // only read from
 }
 
 // Address is HOST:PORT.
