@@ -91,7 +91,7 @@ var testThird = []struct{ pkgs, third, why string }{
 	{"./...", "pgregory.net/rapid", "models and properties"},
 	{".", "github.com/twmb/franz-go/pkg/kmsg", "another implementation of record batches"},
 	{"pattern/websocket", "github.com/coder/websocket", "another implementation of the protocol"},
-	{"pattern/patterntest", "github.com/coder/websocket google.golang.org/grpc", "the doors are reached as their clients do it"},
+	{"pattern/patterntest", "github.com/coder/websocket google.golang.org/", "the doors are reached as their clients do it"},
 	{"engine/natslog/...", "github.com/nats-io/", "a server inside the test"},
 }
 
