@@ -106,7 +106,9 @@ func closing(err error) error {
 		code = websocket.ClosePermission
 	case parley.TooLarge:
 		code = websocket.CloseTooBig
-	case parley.Invalid, parley.NotFound, parley.Unprocessable:
+	case parley.NotFound: // the topic was deleted: a new handshake tells what is there now
+		code = websocket.CloseGoingAway
+	case parley.Invalid, parley.Unprocessable:
 		code = websocket.CloseBadRequest
 	case parley.Throttled:
 		code = websocket.CloseTooMany

@@ -145,7 +145,7 @@ func TestHowSocketsEnd(t *testing.T) {
 				_, _ = p.Write([]byte{0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0})
 			}, websocket.CloseTooBig},
 			{"reserved opcode", func(p *peer) { _, _ = p.Write([]byte{0x83, 0x80, 0, 0, 0, 0}) }, websocket.CloseProtocol},
-			{"the topic is deleted", func(*peer) { r.do("DELETE", "/v1/topics/a", "") }, websocket.CloseBadRequest},
+			{"the topic is deleted", func(*peer) { r.do("DELETE", "/v1/topics/a", "") }, websocket.CloseGoingAway},
 		} {
 			p := r.socket("", "")
 			synctest.Wait()
