@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/pprof"
 	"syscall"
 	"time"
 
@@ -45,6 +46,17 @@ func Main() {
 // serve runs the server until standard input ends; each line of input is
 // answered with the statistics.
 func serve(args []string) error {
+	if path := os.Getenv("PARLEY_BENCH_PROFILE"); path != "" { // of the last server of a run
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	flags := map[string][]string{"listen": {"127.0.0.1:0"}, "grpc": {"127.0.0.1:0"}, "drain": {"0s"}}
 	for i := 0; i+1 < len(args); i += 2 {
 		flags[args[i]] = []string{args[i+1]}
@@ -152,6 +164,9 @@ func (s *Server) Stats() (Stats, error) {
 	err := s.out.Decode(&st)
 	return st, err
 }
+
+// PID is the process's number.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Stop lets it end.
 func (s *Server) Stop() error {
