@@ -12,6 +12,18 @@ import (
 	"github.com/parleyhq/parley/internal/vfs"
 )
 
+// frame of a dump: what a batch is and where it lies, before its records.
+type dumpedBatch struct {
+	Base   parley.Position `json:"base"`
+	Next   parley.Position `json:"next"`
+	Epoch  uint32          `json:"epoch"`
+	Events int             `json:"events"`
+	Bytes  int             `json:"bytes"`
+	Codec  string          `json:"codec"`
+	File   string          `json:"file"`
+	Offset *int64          `json:"offset,omitempty"` // in a segment
+}
+
 // dumped is one record as a line of JSON. Key, value and headers that are not
 // UTF-8 come in base64, in the fields named so.
 type dumped struct {
@@ -25,9 +37,10 @@ type dumped struct {
 	Header64 map[string][]byte `json:"headers_base64,omitempty"`
 }
 
-// Dump writes what can be read of a stream of a closed log to w, one record a
-// line as JSON, also of a quarantined one. It changes nothing. Errors: NotFound,
-// Damaged at the end if something could not be read, those of w.
+// Dump writes what can be read of a stream of a closed log to w as lines of JSON,
+// also of a quarantined one: {"batch": …} for each batch, with its positions and
+// where it lies, and then a line for each of its records. It changes nothing.
+// Errors: NotFound, Damaged at the end if something could not be read, those of w.
 func Dump(fsys vfs.FS, s parley.Stream, w io.Writer) error {
 	unlock, err := lockForReading(fsys)
 	if err != nil {
@@ -53,7 +66,7 @@ func Dump(fsys vfs.FS, s parley.Stream, w io.Writer) error {
 		}
 	}
 	for _, e := range v.mem {
-		if err := dumpBatch(e.batch(), v.low, enc); err != nil {
+		if err := dumpBatch(e.batch(), v.low, walName(e.gen), nil, enc); err != nil {
 			return err
 		}
 	}
@@ -84,18 +97,27 @@ func dumpSegment(fsys vfs.FS, s *segment, low parley.Position, enc *json.Encoder
 			damage = errors.Join(damage, parley.Errorf(parley.Damaged, "segment %016x at %d: %w", s.id, marks[i].off, err))
 			continue
 		}
-		for len(b) > 0 {
+		for off := int64(marks[i].off); len(b) > 0; {
 			var batch parley.Batch
 			batch, b, _ = parley.CutBatch(b) // checked
-			if err := dumpBatch(batch, low, enc); err != nil {
+			at := off
+			if err := dumpBatch(batch, low, segmentName(s.id), &at, enc); err != nil {
 				return err
 			}
+			off += int64(batch.Size())
 		}
 	}
 	return damage
 }
 
-func dumpBatch(b parley.Batch, low parley.Position, enc *json.Encoder) error {
+func dumpBatch(b parley.Batch, low parley.Position, file string, off *int64, enc *json.Encoder) error {
+	if b.Next() <= low {
+		return nil
+	}
+	head := dumpedBatch{Base: b.Base(), Next: b.Next(), Epoch: b.Epoch(), Events: b.Len(), Bytes: b.Size(), Codec: b.Codec().String(), File: file, Offset: off}
+	if err := enc.Encode(map[string]dumpedBatch{"batch": head}); err != nil {
+		return err
+	}
 	for r, err := range b.Records() {
 		if err != nil { // of a codec that is not known here, or made so by its producer
 			return enc.Encode(map[string]any{"position": b.Base(), "error": fmt.Sprint(err)})

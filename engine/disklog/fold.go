@@ -19,6 +19,19 @@ type fold struct {
 	number  uint64
 }
 
+// trimAgain drops what a checkpoint kept for being the newest then, though its
+// lowest position was above it already.
+func (f *fold) trimAgain() {
+	for _, st := range f.streams {
+		if old := st.view.Load(); old != nil && old.low > 0 {
+			v := *old
+			v.low = 0
+			v.trim(old.low)
+			st.view.Store(&v)
+		}
+	}
+}
+
 // Finding is something that Verify or a recovery has to say.
 type Finding struct {
 	Stream parley.Stream // zero: none in particular

@@ -118,6 +118,7 @@ func (im *image) readLog() error {
 			im.fold.setEpoch(st, e.epoch)
 		}
 	}
+	im.fold.trimAgain()
 	im.checkSegments()
 	return nil
 }

@@ -2,7 +2,9 @@ package disklog
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/parleyhq/parley"
@@ -42,12 +44,19 @@ func (l *Log) Rewrite(ctx context.Context, s parley.Stream, from, to parley.Posi
 		}
 		old := v.segs[i]
 		made, changed, err := c.rewriteSegment(v, i, from, to, keep)
+		if errors.Is(err, fs.ErrNotExist) && of.view.Load() != v {
+			continue // merged or trimmed meanwhile
+		}
 		if err != nil {
 			return diskError(s, err)
 		}
 		if changed {
-			if err := c.replaceHeld(ctx, of, []*segment{old}, made); err != nil {
+			done, err := c.replaceHeld(ctx, of, []*segment{old}, made)
+			if err != nil {
 				return err
+			}
+			if !done {
+				continue
 			}
 		}
 		from = max(from, old.next)
@@ -129,14 +138,15 @@ func (l *Log) eachBatch(s *segment, do func(parley.Batch) error) error {
 	return nil
 }
 
-func (c *core) replaceHeld(ctx context.Context, st *stream, old []*segment, made *segment) error {
+// replaceHeld is replace for who does not hold maint.
+func (c *core) replaceHeld(ctx context.Context, st *stream, old []*segment, made *segment) (done bool, err error) {
 	if made != nil {
 		if err := c.log.fs.SyncDir("seg"); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if err := c.hold(ctx); err != nil {
-		return err
+		return false, err
 	}
 	defer c.release()
 	return c.replace(st, old, made)
@@ -144,13 +154,13 @@ func (c *core) replaceHeld(ctx context.Context, st *stream, old []*segment, made
 
 // replace puts one segment, or none, in the place of consecutive ones: in the
 // meta file, then in the view. The caller holds maint, and the new file is
-// durable under its name.
-func (c *core) replace(st *stream, old []*segment, made *segment) error {
+// durable under its name. done is false if they were replaced by another.
+func (c *core) replace(st *stream, old []*segment, made *segment) (done bool, err error) {
 	select {
 	case <-c.failed:
-		return unavailable("the log is being recovered")
+		return false, unavailable("the log is being recovered")
 	case <-c.log.done:
-		return errClosed
+		return false, errClosed
 	default:
 	}
 	m := *c.meta
@@ -163,14 +173,21 @@ func (c *core) replace(st *stream, old []*segment, made *segment) error {
 			s.segs, found = exchange(s.segs, old, made)
 		}
 	}
-	if !found { // rewritten by another meanwhile, which is fine with who asked
+	if !found {
 		c.drop(made)
-		return nil
+		return false, nil
 	}
 	if err := m.save(c.log.fs); err != nil {
-		return err
+		return false, err
 	}
 	c.meta = &m
+	c.exchangeView(st, old, made)
+	poke(c.toLay)
+	return true, nil
+}
+
+// exchangeView lets readers see what replace did.
+func (c *core) exchangeView(st *stream, old []*segment, made *segment) {
 	c.pub.Lock()
 	defer c.pub.Unlock()
 	v := st.view.Load()
@@ -178,21 +195,19 @@ func (c *core) replace(st *stream, old []*segment, made *segment) error {
 		if made != nil {
 			c.garbage = append(c.garbage, made)
 		}
-		return nil
+		return
 	}
 	left := slices.DeleteFunc(slices.Clone(old), func(s *segment) bool { return !slices.Contains(v.segs, s) })
 	if len(left) == 0 { // trimmed meanwhile
 		if made != nil {
 			c.garbage = append(c.garbage, made)
 		}
-		return nil
+		return
 	}
 	next := *v
 	next.segs, _ = exchange(v.segs, left, made)
 	st.view.Store(&next)
 	c.garbage = append(c.garbage, left...)
-	poke(c.toLay)
-	return nil
 }
 
 // drop removes a segment that nothing refers to.
@@ -297,5 +312,6 @@ func (c *core) merge(st *stream, v *view, from int) error {
 	if err := c.log.fs.SyncDir("seg"); err != nil {
 		return err
 	}
-	return c.replace(st, v.segs[from:], made)
+	_, err = c.replace(st, v.segs[from:], made)
+	return err
 }
