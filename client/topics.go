@@ -47,7 +47,7 @@ func (c *Client) Topic(ctx context.Context, name string) (Topic, error) {
 
 // Topics lists all topics that the token may read, page by page.
 func (c *Client) Topics(ctx context.Context) ([]Topic, error) {
-	var all []Topic
+	all := []Topic{} // in JSON a list, not null
 	q := url.Values{"limit": {"1000"}}
 	for {
 		var page struct {
