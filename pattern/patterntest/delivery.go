@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/topic"
 )
 
 // deliveryChecks hold for every way to subscribe, of every pattern that delivers.
@@ -43,15 +44,14 @@ func storedThenLive(s *scene) {
 func seam(s *scene) {
 	const last, readers = 40, 4
 	s.put(aTopic, 1, 1)
-	published := make(chan struct{})
-	go func() {
-		defer close(published)
+	s.meanwhile(func() {
 		for i := 2; i <= last; i++ {
 			s.pass(time.Duration(i%3) * time.Millisecond)
-			s.put(aTopic, i, i)
+			if _, _, err := s.Topics.Publish(s.Life, aTopic, numbers(i, i), topic.PublishOptions{}); err != nil {
+				s.Errorf("publish: %v", err)
+			}
 		}
-	}()
-	defer func() { <-published }()
+	})
 	var all []*reader
 	for i := range readers {
 		all = append(all, s.read(from("earliest")))
@@ -194,7 +194,7 @@ func idle(s *scene) {
 	s.put(aTopic, 1, 1)
 	r := s.read(from("earliest"))
 	r.upTo(1, 1)
-	s.pass(3 * time.Hour)
+	s.pass(100 * time.Minute) // servers let no stream live longer than 90
 	s.put(aTopic, 2, 3)
 	r.upTo(2, 3)
 	r.quiet()

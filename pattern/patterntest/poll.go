@@ -187,10 +187,7 @@ func pollWoken(s *scene) {
 	s.put(aTopic, 1, 1)
 	here := s.poll(PollQuery{After: "latest"}).Cursor
 	began := time.Now()
-	go func() {
-		s.pass(7 * time.Second)
-		s.put(aTopic, 2, 3)
-	}()
+	s.putLater(7*time.Second, aTopic, 2, 3)
 	page := s.poll(PollQuery{After: here, Wait: 20 * time.Second})
 	s.has(page, 2, 3)
 	if took := time.Since(began); took != 7*time.Second {
@@ -210,10 +207,7 @@ func pollNotHeld(s *scene) {
 
 func pollNextOne(s *scene) {
 	s.put(aTopic, 1, 2)
-	go func() {
-		s.pass(time.Second)
-		s.put(aTopic, 3, 3)
-	}()
+	s.putLater(time.Second, aTopic, 3, 3)
 	s.has(s.poll(PollQuery{Wait: 20 * time.Second}), 3, 3)
 }
 

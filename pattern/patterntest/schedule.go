@@ -241,22 +241,28 @@ func (d *schedule) finish() {
 		if c.err != nil {
 			d.Errorf("%s ended with %v", c.way.Name, c.err)
 		}
-		if why := d.judge(append(c.kept, c.since...)); why != "" {
+		if why := judge(append(c.kept, c.since...), d.trims, d.kept(), d.count); why != "" {
 			d.Errorf("%s: %s\nread %v\nsteps %v", c.way.Name, why, append(c.kept, c.since...), d.log)
 		}
 	}
 }
 
-// judge says what is wrong with what a client has read from the beginning.
-func (d *schedule) judge(words []string) string {
-	kept := 0 // the first event of partition 0 that is there still
-	for earliest := d.earliest(d.name); kept < len(d.at) && d.at[kept] < earliest; {
-		kept++
+// kept is the first event of partition 0 that is there still.
+func (d *schedule) kept() (n int) {
+	for earliest := d.earliest(d.name); n < len(d.at) && d.at[n] < earliest; {
+		n++
 	}
+	return n
+}
+
+// judge says what is wrong with what a client has read from earliest on: events as
+// "partition:number", and gaps. kept is the first event of partition 0 that is not
+// trimmed, and count how many there are of each.
+func judge(words []string, trims bool, kept int, count [2]int) string {
 	var next [2]int
-	told := d.trims // from earliest begins where the log did then
+	told := trims // from earliest begins where the log did then
 	for _, word := range words {
-		if word == "[gap]" && d.trims {
+		if word == "[gap]" && trims {
 			told = true
 			continue
 		}
@@ -275,8 +281,8 @@ func (d *schedule) judge(words []string) string {
 		}
 		next[p], told = n+1, false
 	}
-	if next != d.count {
-		return fmt.Sprintf("read up to %v of %v", next, d.count)
+	if next != count {
+		return fmt.Sprintf("read up to %v of %v", next, count)
 	}
 	return ""
 }

@@ -85,6 +85,27 @@ func (w *World) put(name string, from, to int) []topic.Placed {
 	return w.publish(name, numbers(from, to)...)
 }
 
+// putLater is put, meanwhile. The test does not end before it.
+func (w *World) putLater(after time.Duration, name string, from, to int) {
+	w.meanwhile(func() {
+		w.pass(after)
+		if _, _, err := w.Topics.Publish(w.Life, name, numbers(from, to), topic.PublishOptions{}); err != nil {
+			w.Errorf("publish to %s: %v", name, err)
+		}
+	})
+}
+
+// meanwhile runs f on a goroutine, which must not call Fatal, and has the test
+// wait for it.
+func (w *World) meanwhile(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	w.Cleanup(func() { <-done })
+}
+
 func (w *World) publish(name string, events ...parley.Event) []topic.Placed {
 	w.Helper()
 	placed, _, err := w.Topics.Publish(w.Life, name, events, topic.PublishOptions{})
