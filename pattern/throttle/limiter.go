@@ -184,6 +184,22 @@ func (l *Limiter) Peek(key string) (d Decision) {
 	return d
 }
 
+// Look is Peek for n units: it says whether they would be had, and if not when,
+// and takes nothing.
+func (l *Limiter) Look(key string, n int64) (d Decision) {
+	h := l.hash(key)
+	s := l.shard(h)
+	now := l.lock(s)
+	s.judge(&d, h, now, n)
+	if d.OK && d.Remaining != Infinite {
+		d.Remaining += n
+	}
+	d.Reset = s.rule.until(s.state(h), now, d)
+	s.mu.Unlock()
+	d.Cost = 0 // nothing to give back
+	return d
+}
+
 // Refund gives back what a decision took, once. Those in line are let in at
 // once. Units that time has restored meanwhile are not given again.
 func (l *Limiter) Refund(key string, d Decision) { l.giveBack(l.hash(key), d, false) }
@@ -195,7 +211,11 @@ func (l *Limiter) Return(key string, n int64) {
 	h := l.hash(key)
 	s := l.shard(h)
 	now := l.lock(s)
-	s.giveBack(h, now, Decision{OK: true, Cost: n, at: now, held: s.rule.held}, false)
+	at := now
+	if s.rule.limit.Algorithm == SlidingLog { // which knows when; the oldest are the least worth
+		at = max(0, now-s.rule.limit.Window+1)
+	}
+	s.giveBack(h, now, Decision{OK: true, Cost: n, at: at, held: s.rule.held}, false)
 	if s.lines.waiting > 0 {
 		s.lines.hurry(h, now, false)
 		l.advance(s, now)

@@ -13,6 +13,7 @@ func TestReturnNeedsNoDecision(t *testing.T) {
 		if d := l.AllowN("a", 3); !d.OK || l.Allow("a") {
 			t.Errorf("%v: %+v", limit, d)
 		}
+		now += time.Millisecond / 10
 		l.Return("a", 2)
 		if !l.Allow("a") || !l.Allow("a") || l.Allow("a") {
 			t.Errorf("%v: not two", limit)
@@ -25,5 +26,28 @@ func TestReturnNeedsNoDecision(t *testing.T) {
 		if d := l.Peek("a"); d.Remaining != 3 {
 			t.Errorf("%v: %d after less than nothing came back", limit, d.Remaining)
 		}
+	}
+}
+
+func TestLookTakesNothing(t *testing.T) {
+	now := time.Duration(0)
+	l := mustNew(t, NewTokenBucket(5, 1), Options{Now: func() time.Duration { return now }})
+	if d := l.Look("a", 5); !d.OK || d.Remaining != 5 || l.Stats().Keys != 0 {
+		t.Errorf("%+v of a new key, %d kept", d, l.Stats().Keys)
+	}
+	l.AllowN("a", 4)
+	if d := l.Look("a", 1); !d.OK || d.Remaining != 1 || d.Reset != time.Second {
+		t.Errorf("%+v", d)
+	}
+	d := l.Look("a", 3)
+	if d.OK || d.Reason != Limited || d.Remaining != 1 || d.RetryAfter != 2*time.Second {
+		t.Errorf("%+v", d)
+	}
+	l.Refund("a", l.Look("a", 1))
+	if d := l.Peek("a"); d.Remaining != 1 {
+		t.Errorf("what was only looked at came back: %+v", d)
+	}
+	if d := l.Look("a", 6); d.OK || d.Reason != Impossible {
+		t.Errorf("%+v", d)
 	}
 }

@@ -1,0 +1,95 @@
+package policy
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/pattern/throttle"
+)
+
+// Check asks a limit for units of a key of the caller's choice.
+type Check struct {
+	// Key is at most 1,024 bytes; empty is a key too.
+	Key string
+	// Cost is the units: 0 to 2⁵³.
+	Cost int64
+	// Peek only looks: it answers whether Cost would be had, and takes nothing.
+	Peek bool
+	// Refund gives Cost back instead of asking for it, as if it had been taken this
+	// moment: for a call just made, such as a login that turned out to be right.
+	Refund bool
+}
+
+// Verdict answers a Check.
+type Verdict struct {
+	// Allowed says that the units are had; with Peek, that they would be. It is true
+	// after a refund, and always in shadow mode.
+	Allowed bool
+	// Limit is the quota of the limit; throttle.Infinite is none.
+	Limit int64
+	// Remaining is the units that are left, for a refusal and a look the units that
+	// there are.
+	Remaining int64
+	// RetryAfter is when the same check would be allowed if nobody else came first;
+	// 0 when it was, and when waiting does not help: see Reason.
+	RetryAfter time.Duration
+	// Reset is the time until there is one unit more than Remaining; 0 when none is
+	// missing.
+	Reset time.Duration
+	// Reason is Granted, or what the limit says, also in shadow mode.
+	Reason throttle.Reason
+}
+
+// MaxCost is the most that one check may cost: numbers above lose their last
+// digits in JavaScript.
+const MaxCost = 1 << 53
+
+const maxCheckKey = 1024
+
+// Check asks a limit, whatever it is applied to. It never waits, also not for a
+// limit that shapes. Errors: NotFound; Invalid; Unprocessable for a limit of
+// concurrency, whose places only the process can give back that took them.
+func (r *Registry) Check(name string, c Check) (Verdict, error) {
+	l := r.table.Load().all[name]
+	switch {
+	case l == nil:
+		return Verdict{}, notFound(name)
+	case l.held:
+		return Verdict{}, &parley.Error{Code: parley.Unprocessable, Field: "limit", Detail: name + " counts what is inside at once: a caller that crashed would never leave again", Fix: "apply it to requests with on, or check a limit with a window"}
+	case len(c.Key) > maxCheckKey:
+		return Verdict{}, parley.BadField("key", "has "+strconv.Itoa(len(c.Key))+" bytes", "send at most "+strconv.Itoa(maxCheckKey)+", or a hash")
+	case c.Cost < 0 || c.Cost > MaxCost:
+		return Verdict{}, parley.BadField("cost", strconv.FormatInt(c.Cost, 10)+" is no cost", "send 0 to 2^53")
+	case c.Peek && c.Refund:
+		return Verdict{}, parley.BadField("refund", "a look gives nothing back", "send peek or refund")
+	}
+	switch {
+	case c.Refund:
+		l.limiter.Return(c.Key, c.Cost)
+		return l.verdict(l.limiter.Peek(c.Key)), nil
+	case c.Peek:
+		return l.verdict(l.limiter.Look(c.Key, c.Cost)), nil
+	}
+	_, decisions, err := throttle.TryAll(throttle.Charge{Limiter: l.limiter, Key: c.Key, Cost: c.Cost})
+	switch {
+	case err == nil:
+		r.opts.Observe(name, Allowed)
+	case l.shadow:
+		r.opts.Observe(name, WouldReject)
+	default:
+		r.opts.Observe(name, Rejected)
+	}
+	return l.verdict(decisions[0]), nil
+}
+
+func (l *limit) verdict(d throttle.Decision) Verdict {
+	return Verdict{Allowed: d.OK || l.shadow, Limit: d.Limit, Remaining: d.Remaining, RetryAfter: d.RetryAfter, Reset: d.Reset, Reason: d.Reason}
+}
+
+// Seconds writes a time as seconds, rounded up to whole milliseconds so that
+// nobody comes too early.
+func Seconds(d time.Duration) float64 {
+	return math.Ceil(float64(d)/float64(time.Millisecond)) / 1000
+}
