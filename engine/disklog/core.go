@@ -16,49 +16,75 @@ import (
 // The latter two are never held over I/O.
 type core struct {
 	log *Log
+	decided
+	published
+	layout
+	flush  flushQueue
+	failed chan struct{} // closed with phase broken
+}
 
-	mu       sync.Mutex
-	phase    phase
-	cause    error // of phase broken
-	byName   map[parley.Stream]*stream
-	epoch    uint32 // last one given
-	number   uint64 // last stream number given
-	appends  uint64 // counts Appends, for stream.plan
-	seq      uint64 // last group begun
-	file     *walFile
-	off      int64    // where the next group begins in file
-	next     *walFile // prepared, to follow file
-	want     int64    // size that the next file must have
-	stuck    error    // why there is no next file: Full or Unavailable; nil = one is coming
-	gen      uint64   // last generation given
-	queue    []*group // begun and not yet taken by the writer; the last may grow
-	queued   int64    // bytes in queue
-	arena    arena
-	waiters  int           // of changed
-	changed  chan struct{} // closed when whoever waits in admit should try again
-	kick     chan struct{} // the writer has work
-	hungry   chan struct{} // the preparer has work
-	failed   chan struct{} // closed with phase broken
-	syncing  atomic.Int64  // since when a flush is under way, in ns since the log was opened; 0 = none
-	synced   atomic.Pointer[place]
-	readable sync.Map // parley.Stream → *stream: what is visible
+// decided is the state after every Append that was let in.
+type decided struct {
+	mu      sync.Mutex
+	phase   phase
+	cause   error // of phase broken
+	byName  map[parley.Stream]*stream
+	epoch   uint32   // last one given
+	number  uint64   // last stream number given
+	appends uint64   // counts Appends, for stream.plan
+	seq     uint64   // last group begun
+	waiters int      // of changed
+	queue   []*group // begun and not yet taken by the writer; the last may grow
+	queued  int64    // bytes in queue
+	arena   arena
+	space
 
-	pub     sync.Mutex
-	streams map[uint64]*stream // created and not removed before the last checkpoint
-	garbage []*segment         // dropped, to be deleted
+	changed chan struct{} // closed when whoever waits in admit should try again
+	kick    chan struct{} // the writer has work
+}
 
-	flush flushQueue
+// space is where groups go. It is guarded by mu too.
+type space struct {
+	file   *walFile
+	off    int64         // where the next group begins in file
+	next   *walFile      // prepared, to follow file
+	want   int64         // size that the next file must have
+	stuck  error         // why there is no next file: Full or Unavailable; nil = one is coming
+	gen    uint64        // last generation given
+	hungry chan struct{} // the preparer has work
+}
 
+// published is what became visible.
+type published struct {
+	pub      sync.Mutex
+	streams  map[uint64]*stream // created and not removed before the last checkpoint
+	garbage  []*segment         // dropped, to be deleted
+	pins     int                // snapshots that read segments: nothing is deleted
+	free     []*walFile         // to be used again
+	sealed   []*walFile         // whole and flushed, waiting for their segments
+	laid     uint64             // generation up to which all lies in segments
+	layDone  chan struct{}      // closed and made anew when a log file was laid out
+	readable sync.Map           // parley.Stream → *stream: what is visible; needs no lock
+}
+
+// layout is for those who make segments.
+type layout struct {
 	maint   chan struct{} // a semaphore of one
 	meta    *meta         // the last one saved; of whoever holds maint
-	free    []*walFile    // to be used again; guarded by pub
-	sealed  []*walFile    // whole and flushed, waiting for their segments; guarded by pub
-	toLay   chan struct{} // the segment writer has work
-	layDone chan struct{} // closed and made anew, under pub, when a file was laid out
-	laid    uint64        // generation up to which all lies in segments; guarded by pub
 	segment atomic.Uint64 // last segment id given
 	adopted uint64        // newest generation that the recovery found something in
-	pins    int           // snapshots that read segments; guarded by pub
+	toLay   chan struct{} // the segment writer has work
+}
+
+func newCore(l *Log) *core {
+	c := &core{log: l, failed: make(chan struct{})}
+	c.byName, c.streams = make(map[parley.Stream]*stream), make(map[uint64]*stream)
+	c.changed, c.layDone = make(chan struct{}), make(chan struct{})
+	for _, ch := range []*chan struct{}{&c.kick, &c.hungry, &c.toLay, &c.maint, &c.flush.kick} {
+		*ch = make(chan struct{}, 1)
+	}
+	c.flush.synced.Store(&place{})
+	return c
 }
 
 // phase is where in its life the core is.
@@ -70,18 +96,6 @@ const (
 	broken // the disk failed; Run is about to recover
 	closed
 )
-
-func newCore(l *Log) *core {
-	c := &core{
-		log: l, byName: make(map[parley.Stream]*stream), streams: make(map[uint64]*stream),
-		changed: make(chan struct{}), failed: make(chan struct{}), layDone: make(chan struct{}),
-		kick: make(chan struct{}, 1), hungry: make(chan struct{}, 1), toLay: make(chan struct{}, 1),
-		maint: make(chan struct{}, 1),
-	}
-	c.flush.kick = make(chan struct{}, 1)
-	c.synced.Store(&place{})
-	return c
-}
 
 func poke(ch chan struct{}) {
 	select {
@@ -126,7 +140,7 @@ func (c *core) usable() (<-chan struct{}, error) {
 	case closed:
 		return nil, errClosed
 	}
-	if since := c.syncing.Load(); since != 0 && c.log.since()-time.Duration(since) > stalledSync {
+	if since := c.flush.syncing.Load(); since != 0 && c.log.since()-time.Duration(since) > stalledSync {
 		return nil, unavailable("the disk does not answer")
 	}
 	return nil, nil

@@ -46,7 +46,7 @@ func (l *Log) Counters() Counters {
 		Appends: n.appends.Load(), Bytes: n.bytes.Load(), Groups: n.groups.Load(), Syncs: n.syncs.Load(),
 		SyncTime: time.Duration(n.syncTime.Load()), SlowSyncs: n.slow.Load(), Segments: n.segments.Load(), Failures: n.failures.Load(),
 	}
-	if since := c.syncing.Load(); since != 0 {
+	if since := c.flush.syncing.Load(); since != 0 {
 		got.Stalled = l.since() - time.Duration(since)
 	}
 	c.mu.Lock()

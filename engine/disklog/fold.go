@@ -14,6 +14,7 @@ type fold struct {
 	byName  map[parley.Stream]*stream
 	files   map[uint64]*walFile // without their files
 	lost    []Finding
+	missing string // a log file that is not there
 	arena   arena
 	epoch   uint32
 	number  uint64
@@ -137,6 +138,9 @@ func (f *fold) quarantine(st *stream, where, why string) {
 // lostAll is damage that may have hit every stream that there is. Create frames
 // that can still be read in it tell the names of more.
 func (f *fold) lostAll(at place, b []byte, why string) {
+	if b == nil {
+		f.missing = walName(at.gen)
+	}
 	w := f.file(at.gen)
 	w.damaged = true
 	w.end = max(w.end, at.off+int64(len(b)))

@@ -202,7 +202,7 @@ func (c *core) watchdog(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			since := c.syncing.Load()
+			since := c.flush.syncing.Load()
 			if took := c.log.since() - time.Duration(since); since != 0 && since != told && took > slowSync {
 				told = since
 				c.log.opts.Logger.Warn("the disk is slow to flush", slog.Duration("so_far", took), slog.Duration("refusing_after", stalledSync))

@@ -257,7 +257,7 @@ func (l *Log) control(ctx context.Context, s parley.Stream, kind byte, build fun
 // holds mu.
 func (c *core) placeControl(s parley.Stream, kind byte, build func(c *core, st *stream) (op, bool), t *ticket) (<-chan struct{}, error) {
 	st := c.byName[s]
-	if st == nil || st.newest == 0 {
+	if st == nil {
 		return nil, nil
 	}
 	g, wait, err := c.room(frameHeader+8, 1, true)

@@ -158,6 +158,9 @@ func (l *Log) recover(old *core) (*core, error) {
 	if err != nil {
 		return nil, err
 	}
+	if im.fold.missing != "" { // with it the names of streams may be lost, which would be taken for empty ones
+		return nil, &parley.Error{Code: parley.Damaged, Detail: "the log file " + im.fold.missing + " is missing", Fix: "put it back, or restore a snapshot"}
+	}
 	if im.fresh {
 		if err := vfs.ReplaceFile(l.fs, formatName, []byte(formatText)); err != nil {
 			return nil, err

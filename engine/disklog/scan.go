@@ -23,8 +23,8 @@ type scan struct {
 
 	// group takes a group; bad are the indexes of its frames that fail their check.
 	group func(gen uint64, c *commit, frames []frame, bad []int)
-	// lost takes damage that hides which streams it hit: all that was between two
-	// places, bytes of it as far as there are any.
+	// lost takes damage that hides which streams it hit: the bytes that should have
+	// been groups; nil if the file is missing.
 	lost func(at place, bytes []byte, why string)
 
 	seq    uint64 // number of the last group
@@ -130,7 +130,7 @@ func (s *scan) damage(gen uint64, b []byte, off int64) int64 {
 		c, ok := findCommit(gen, b, at)
 		switch {
 		case !ok:
-			s.lost(place{gen, off}, b[min(off, int64(len(b))):], "a commit frame is damaged")
+			s.lost(place{gen, off}, b[min(off, int64(len(b))):len(b):len(b)], "a commit frame is damaged")
 			s.resync = true
 			return -1
 		case c.seq == s.seq+1 && c.start == off:

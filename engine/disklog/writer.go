@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -24,6 +25,9 @@ type flushQueue struct {
 	mu     sync.Mutex
 	groups []*group
 	kick   chan struct{}
+
+	syncing atomic.Int64          // since when a flush is under way, in ns since the log was opened; 0 = none
+	synced  atomic.Pointer[place] // up to where the log has been flushed
 }
 
 func (q *flushQueue) push(g *group) {
@@ -84,8 +88,8 @@ func (c *core) write(ctx context.Context) {
 				runtime.Gosched() // others who are about to append come into the same group
 				continue
 			case <-note.C:
-				switch p := *c.synced.Load(); {
-				case c.flush.busy() || c.syncing.Load() != 0:
+				switch p := *c.flush.synced.Load(); {
+				case c.flush.busy() || c.flush.syncing.Load() != 0:
 					note.Reset(noteAfter)
 				case p.after(noted):
 					noted = c.note()
@@ -101,7 +105,7 @@ func (c *core) write(ctx context.Context) {
 			}
 		}
 		at := g.off
-		for _, p := range g.seal(*c.synced.Load(), tail) {
+		for _, p := range g.seal(*c.flush.synced.Load(), tail) {
 			if _, err := g.file.f.WriteAt(p, at); err != nil {
 				c.fail("write", err, g)
 				return
@@ -201,7 +205,7 @@ func (c *core) flushGroups(groups []*group, open **walFile) bool {
 			c.fail("sync", err, groups...)
 			return false
 		}
-		c.synced.Store(&place{f.gen, groups[n-1].end()})
+		c.flush.synced.Store(&place{f.gen, groups[n-1].end()})
 		for _, g := range groups[:n] {
 			c.publish(g, Fsync)
 			c.log.counters.add(g)
@@ -216,10 +220,10 @@ func (c *core) flushGroups(groups []*group, open **walFile) bool {
 // sync flushes a file and lets the time that it takes be seen.
 func (c *core) sync(f *walFile) error {
 	start := c.log.since()
-	c.syncing.Store(int64(max(start, 1)))
+	c.flush.syncing.Store(int64(max(start, 1)))
 	err := f.f.Sync()
 	took := c.log.since() - start
-	c.syncing.Store(0)
+	c.flush.syncing.Store(0)
 	c.log.counters.synced(took)
 	if took > slowSync {
 		c.log.opts.Logger.Warn("a flush of the log was slow", slog.Duration("took", took))
