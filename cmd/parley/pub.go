@@ -152,25 +152,24 @@ func (a *app) publish(ctx context.Context, p *publishing, in *pubInput) (answer,
 // lines publishes line by line. A reader of its own lets a batch go when no
 // further line comes for a moment.
 func (p *publishing) lines(ctx context.Context, r io.Reader, bar *progress) error {
-	lines, failed := make(chan []byte, pubEvents), make(chan error, 1)
+	lines, failed := make(chan inputLine, pubEvents), make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() { defer close(lines); failed <- readLines(ctx, r, lines) }()
-	for n := 1; ; n++ {
+	for {
 		line, open := p.next(ctx, lines)
-		if line == nil && open { // a pause in the input
+		if line.text == nil && open { // a pause in the input
 			if err := p.flush(ctx); err != nil {
 				return err
 			}
-			n--
 			continue
 		}
 		if !open {
 			break
 		}
 		bar.step(p.read, p.count+len(p.batch))
-		if err := p.add(line); err != nil {
-			return inLine(err, n)
+		if err := p.add(line.text); err != nil {
+			return inLine(err, line.n)
 		}
 		if len(p.batch) >= pubEvents || p.bytes >= pubBytes {
 			if err := p.flush(ctx); err != nil {
@@ -184,8 +183,14 @@ func (p *publishing) lines(ctx context.Context, r io.Reader, bar *progress) erro
 	return p.flush(ctx)
 }
 
-// next waits for a line; nil and true say that none comes for now.
-func (p *publishing) next(ctx context.Context, lines <-chan []byte) (line []byte, open bool) {
+// inputLine is a line that is not blank, and its number in the input, from 1.
+type inputLine struct {
+	n    int
+	text []byte
+}
+
+// next waits for a line; one without text and true say that none comes for now.
+func (p *publishing) next(ctx context.Context, lines <-chan inputLine) (line inputLine, open bool) {
 	if len(p.batch) == 0 {
 		line, open = <-lines
 	} else {
@@ -194,19 +199,19 @@ func (p *publishing) next(ctx context.Context, lines <-chan []byte) (line []byte
 		select {
 		case line, open = <-lines:
 		case <-linger.C:
-			return nil, true
+			return line, true
 		case <-ctx.Done():
-			return nil, false
+			return line, false
 		}
 	}
-	p.read += int64(len(line)) + 1
+	p.read += int64(len(line.text)) + 1
 	return line, open
 }
 
 // maxLine bounds one line: the largest event that a topic may take.
 const maxLine = 8 << 20
 
-func readLines(ctx context.Context, r io.Reader, out chan<- []byte) error {
+func readLines(ctx context.Context, r io.Reader, out chan<- inputLine) error {
 	in := bufio.NewScanner(r)
 	in.Buffer(nil, maxLine)
 	in.Split(func(data []byte, atEOF bool) (int, []byte, error) {
@@ -218,12 +223,12 @@ func readLines(ctx context.Context, r io.Reader, out chan<- []byte) error {
 		}
 		return 0, nil, nil
 	})
-	for in.Scan() {
+	for n := 1; in.Scan(); n++ {
 		if len(bytes.TrimSpace(in.Bytes())) == 0 {
 			continue
 		}
 		select {
-		case out <- bytes.Clone(in.Bytes()):
+		case out <- inputLine{n, bytes.Clone(in.Bytes())}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
