@@ -2,9 +2,6 @@ package door
 
 import (
 	"context"
-	"net/http"
-	"net/url"
-	"time"
 
 	"github.com/parleyhq/parley"
 )
@@ -26,6 +23,7 @@ type Route struct {
 	Status  int           // of success; 0 = 200
 	Media   []string      // further media types of the answer, such as text/event-stream
 	Errors  []parley.Code // those that the operation has of its own
+	Late    bool          // the handler itself asks Admission, by Call.Admit: what it acts on is in its query or body
 	Example string        // a command line
 	Handle  func(*Call) error
 }
@@ -38,38 +36,10 @@ type Param struct {
 	Description string
 }
 
-// Call is one request on its way through a door.
-type Call struct {
-	W     http.ResponseWriter
-	R     *http.Request
-	Query url.Values // of the URL, parsed once
-	Who   Identity
-	Trace Trace
-	Route *Route
-	Now   time.Time
-}
-
-// Context is the request's.
-func (c *Call) Context() context.Context { return c.R.Context() }
-
-// Allow asks Decide for one more action: what only the handler knows, such as
-// the topics in a query.
-func (c *Call) Allow(verb, on string) error { return Decide(c.Who, Action{Verb: verb, On: on}, c.Now) }
-
-// Request is what Admission sees of a request, through whatever door it came.
-type Request struct {
-	Route  *Route
-	Who    Identity
-	Remote string                   // HOST:PORT of the peer
-	Path   string                   // "/v1/topics/orders/events", "/parley.v1.Publish/Publish"
-	Topic  string                   // what it acts on, where the door knows it by then; "" = nothing, or several
-	Header func(name string) string // a header field, or gRPC metadata; "" = absent
-}
-
 // Admission is asked for every request after Decide and before its handler, and
-// for every publish on a stream of publishes; the throttle pattern stands behind
-// it. release is called when the request is over. A refusal is Throttled or
-// Overloaded with RetryAfter.
+// for every publish on a socket or a stream of publishes; the throttle pattern
+// stands behind it. release is called once, when the request, or the stream that
+// it opened, is over. A refusal is Throttled or Overloaded with RetryAfter.
 type Admission interface {
 	Admit(ctx context.Context, r *Request) (release func(), err error)
 }

@@ -101,9 +101,9 @@ func (c *call) allow(verb, on string) error {
 	return door.Decide(c.who, door.Action{Verb: verb, On: on}, c.api.opt.Now())
 }
 
-// admit asks whether there is room. topic is "" for several.
-func (c *call) admit(ctx context.Context, topic string) (release func(), err error) {
-	return c.api.opt.Admission.Admit(ctx, &door.Request{Route: c.route, Who: c.who, Remote: c.remote, Path: c.route.Path, Topic: topic, Header: c.header})
+// admit asks the limits.
+func (c *call) admit(ctx context.Context, topics ...string) (release func(), err error) {
+	return c.api.opt.Admission.Admit(ctx, &door.Request{Route: c.route, Who: c.who, Remote: c.remote, Path: c.route.Path, Topics: topics, Header: c.md.Get})
 }
 
 // pass is allow and admit for a call that acts on one topic.

@@ -64,8 +64,9 @@ func topicOf(in *parleyv1.PublishRequest) string {
 // PublishAll implements parleyv1.PublishServer.
 func (s *service) PublishAll(ctx context.Context, in *parleyv1.PublishAllRequest) (*parleyv1.PublishResponse, error) {
 	c := callOf(ctx)
-	batches := make([]topic.TopicEvents, len(in.GetTopics()))
+	batches, names := make([]topic.TopicEvents, len(in.GetTopics())), make([]string, len(in.GetTopics()))
 	for i, t := range in.GetTopics() {
+		names[i] = t.GetTopic()
 		if err := c.allow("publish", t.GetTopic()); err != nil {
 			return nil, err
 		}
@@ -76,7 +77,7 @@ func (s *service) PublishAll(ctx context.Context, in *parleyv1.PublishAllRequest
 		c.stamp(events)
 		batches[i] = topic.TopicEvents{Topic: t.GetTopic(), Events: events}
 	}
-	release, err := c.admit(ctx, "")
+	release, err := c.admit(ctx, names...)
 	if err != nil {
 		return nil, err
 	}

@@ -28,11 +28,11 @@ func (s *service) Subscribe(in *parleyv1.SubscribeRequest, stream grpc.ServerStr
 	if err != nil {
 		return err
 	}
-	release, err := c.admit(stream.Context(), onlyTopic(in.GetTopics()))
+	release, err := c.admit(stream.Context(), in.GetTopics()...)
 	if err != nil {
 		return err
 	}
-	release() // a limit of requests under way is not for streams
+	defer release()
 	live, done, err := c.live(stream.Context())
 	if err != nil {
 		return err
@@ -56,13 +56,6 @@ func cause(live context.Context, err error) error {
 		return err
 	}
 	return context.Cause(live)
-}
-
-func onlyTopic(topics []string) string {
-	if len(topics) == 1 {
-		return topics[0]
-	}
-	return ""
 }
 
 func fromOf(in *parleyv1.SubscribeRequest) (pubsub.From, error) {

@@ -88,7 +88,7 @@ const (
 // ListTopics implements parleyv1.TopicsServer.
 func (s *service) ListTopics(ctx context.Context, in *parleyv1.ListTopicsRequest) (*parleyv1.ListTopicsResponse, error) {
 	c := callOf(ctx)
-	release, err := c.admit(ctx, "")
+	release, err := c.admit(ctx)
 	if err != nil {
 		return nil, err
 	}

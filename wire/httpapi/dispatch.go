@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/pattern/throttle"
+	"github.com/parleyhq/parley/pattern/throttle/httpthrottle"
 	"github.com/parleyhq/parley/wire/door"
 )
 
@@ -23,9 +25,12 @@ type exchange struct {
 // decision, admission, handler; an error anywhere becomes a problem document.
 func (a *API) dispatch(w http.ResponseWriter, r *http.Request, routes []*door.Route) {
 	x := &exchange{out: statusWriter{ResponseWriter: w}}
-	x.Call = door.Call{W: &x.out, R: r, Trace: door.TraceOf(r.Header.Get("Traceparent")), Now: a.opt.Now()}
+	x.Call = door.Call{W: &x.out, R: r, Trace: door.TraceOf(r.Header.Get("Traceparent")), Now: a.opt.Now(), Gate: a.opt.Admission}
 	if r.ContentLength != 0 { // also for a body that nobody wants: net/http reads it to find the next request
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.opt.Limits.BodyTime))
+	}
+	if r.ProtoMajor > 1 { // whose streams wait for the peer, not for the connection
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
 	}
 	err := a.opt.Access.Check(x.W, r)
 	if err == nil && r.Method == http.MethodOptions {
@@ -47,6 +52,10 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request, routes []*door.Ro
 	a.observe(x)
 }
 
+// answerTime is how long a peer on HTTP/2 may take for an answer. Streams, and
+// requests that wait, count anew.
+const answerTime = time.Minute
+
 // admit asks who, whether they may, and whether there is room; then it runs the
 // handler.
 func (a *API) admit(x *exchange) error {
@@ -62,21 +71,31 @@ func (a *API) admit(x *exchange) error {
 			return err
 		}
 	}
-	release, err := a.opt.Admission.Admit(x.Context(), &door.Request{
-		Route: x.Route, Who: x.Who, Remote: x.R.RemoteAddr, Path: x.R.URL.Path, Topic: x.R.PathValue("topic"), Header: x.R.Header.Get,
-	})
-	if err != nil {
-		if x.Route.Pattern == "sse" && parley.CodeOf(err) == parley.Overloaded {
-			return refuseSSE(&x.Call)
-		}
-		return err
-	}
-	defer release()
+	defer x.Done()
 	if x.R.ContentLength != 0 {
 		// Over the writer of net/http itself, which it lets close the connection.
 		x.R.Body = http.MaxBytesReader(x.out.ResponseWriter, x.R.Body, a.opt.Limits.Body)
 	}
-	return x.Route.Handle(&x.Call)
+	err := x.limits()
+	if err == nil {
+		err = x.Route.Handle(&x.Call)
+	}
+	if x.Route.Pattern == "sse" && x.out.status == 0 && parley.CodeOf(err) == parley.Overloaded {
+		return refuseSSE(&x.Call)
+	}
+	return err
+}
+
+// limits asks Admission, unless the handler does.
+func (x *exchange) limits() error {
+	topic := x.R.PathValue("topic")
+	switch {
+	case x.Route.Late:
+		return nil
+	case topic == "":
+		return x.Admit()
+	}
+	return x.Admit(topic)
 }
 
 // identify finds out who asks. A token may be in one place only (RFC 6750 §2).
@@ -185,6 +204,11 @@ func (a *API) failed(x *exchange, err error) {
 		a.opt.Log.LogAttrs(x.Context(), level, "request failed", slog.String("method", x.R.Method), slog.String("path", x.R.URL.Path), slog.String("code", code.String()), slog.String("trace", x.Trace.String()), slog.Any("error", err))
 	}
 	if x.out.status != 0 {
+		return
+	}
+	var over *throttle.Error
+	if errors.As(err, &over) {
+		httpthrottle.Refuse(x.W, x.R, over)
 		return
 	}
 	h := x.W.Header()

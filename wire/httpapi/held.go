@@ -28,6 +28,7 @@ type heldPoll struct {
 	origin    string // of the page that asks, when it is a foreign one
 	ephemeral bool
 	head      bool
+	leave     func() // frees the place inside; nil = the handler does
 }
 
 // look reads once from where the request is.
@@ -95,6 +96,9 @@ func (p *heldPoll) Done() {
 	if p.sub != nil {
 		p.sub.Close()
 	}
+	if p.leave != nil {
+		p.leave()
+	}
 }
 
 // hold takes the request out of its handler until it can be answered. Where a
@@ -112,6 +116,7 @@ func (a *API) hold(c *door.Call, held *heldPoll) error {
 		return held.wait(c)
 	}
 	hijacked(c.W, http.StatusOK)
+	held.leave = c.Keep()
 	held.trace, held.origin, held.head = c.Trace, c.W.Header().Get(corsAllow), c.R.Method == http.MethodHead
 	home := a.opt.Home
 	if buf.Reader.Buffered() > 0 || !c.R.ProtoAtLeast(1, 1) || c.R.Close {
@@ -126,6 +131,9 @@ var errNoRoom = &parley.Error{Code: parley.Overloaded, Detail: "too many streams
 // wait is Park and Answer in the handler's goroutine.
 func (p *heldPoll) wait(c *door.Call) error {
 	defer p.Done()
+	if c.R.ProtoMajor > 1 { // HTTP/2 resets a stream whose deadline passes while it waits
+		_ = http.NewResponseController(c.W).SetWriteDeadline(time.Time{})
+	}
 	ctx, cancel := context.WithTimeout(c.Context(), p.req.Wait)
 	defer cancel()
 	leave := &leaver{end: cancel}

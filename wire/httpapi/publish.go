@@ -59,7 +59,7 @@ func (a *API) publishRoutes() []door.Route {
 		},
 		{
 			Method: http.MethodPost, Path: "/v1/publish", Name: "publish-all", Summary: "Publish to several topics in one commit: all or none.",
-			Verb: "", Status: http.StatusCreated, Request: PublishAll{}, Answer: PublishAnswer{}, Errors: append(slices.Clone(errs), parley.Apart), Handle: a.publishAll,
+			Verb: "", Late: true, Status: http.StatusCreated, Request: PublishAll{}, Answer: PublishAnswer{}, Errors: append(slices.Clone(errs), parley.Apart), Handle: a.publishAll,
 			Params:  []door.Param{key},
 			Example: `curl -d '{"topics":[{"topic":"orders","events":[{"data":{"id":1}}]},{"topic":"audit","events":[{"data":"order 1"}]}]}' http://127.0.0.1:7275/v1/publish`,
 		},
@@ -111,8 +111,10 @@ func (a *API) publishAll(c *door.Call) error {
 		return err
 	}
 	batches := make([]topic.TopicEvents, len(in.Topics))
+	names := make([]string, len(in.Topics))
 	total := 0
 	for i, t := range in.Topics {
+		names[i] = t.Topic
 		if err := c.Allow("publish", t.Topic); err != nil {
 			return err
 		}
@@ -126,6 +128,9 @@ func (a *API) publishAll(c *door.Call) error {
 			return inTopic(err, i)
 		}
 		stamp(batches[i].Events, c.Trace, c.R.Header)
+	}
+	if err := c.Admit(names...); err != nil {
+		return err
 	}
 	placed, replayed, err := a.opt.Topics.PublishAll(c.Context(), batches, topic.PublishOptions{IdempotencyKey: key})
 	if err != nil {

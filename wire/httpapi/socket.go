@@ -19,9 +19,8 @@ type socket struct {
 	conn  *websocket.Conn
 	sub   *pubsub.Subscription
 	topic string
-	path  string
-	route *door.Route
-	who   door.Identity
+	asks  *door.Request // of each message
+	leave func()        // frees the place inside of the connection
 	task  door.Task
 	timer door.Timer
 
@@ -44,12 +43,12 @@ func (s *socket) start() {
 	s.Wake()
 }
 
-// until is d, or what is left of the token if that is less.
+// until is d, or what is left of the token if that is less, but at least a second.
 func (s *socket) until(d time.Duration) time.Duration {
-	if s.who.Expires.IsZero() {
+	if s.asks.Who.Expires.IsZero() {
 		return d
 	}
-	return max(0, min(d, s.who.Expires.Sub(s.api.opt.Now())))
+	return max(time.Second, min(d, s.asks.Who.Expires.Sub(s.api.opt.Now())))
 }
 
 // Wake implements pubsub.Waker.
@@ -74,12 +73,10 @@ func (s *socket) read() {
 // publish takes one message through the door, as a request of its own.
 func (s *socket) publish(op websocket.Opcode, payload []byte) error {
 	a := s.api
-	if err := door.Decide(s.who, door.Action{Verb: "publish", On: s.topic}, a.opt.Now()); err != nil {
+	if err := door.Decide(s.asks.Who, door.Action{Verb: "publish", On: s.topic}, a.opt.Now()); err != nil {
 		return closing(err)
 	}
-	release, err := a.opt.Admission.Admit(a.opt.Context, &door.Request{
-		Route: s.route, Who: s.who, Remote: s.conn.RemoteAddr().String(), Path: s.path, Topic: s.topic, Header: noHeader,
-	})
+	release, err := a.opt.Admission.Admit(a.opt.Context, s.asks)
 	if err != nil {
 		return closing(err)
 	}
@@ -87,10 +84,6 @@ func (s *socket) publish(op websocket.Opcode, payload []byte) error {
 	_, _, err = a.opt.Topics.Publish(a.opt.Context, s.topic, []parley.Event{websocket.EventOf(op, payload)}, topic.PublishOptions{})
 	return closing(err)
 }
-
-// noHeader is the header of a message: those of the handshake were for that
-// request, and would cost each socket more than all the rest.
-func noHeader(string) string { return "" }
 
 // closing says with which code and reason an error ends the socket: a raw socket
 // has no other way to tell.
@@ -140,7 +133,7 @@ func (s *socket) pump() {
 	case beat && !s.pulse():
 		return
 	}
-	if err := door.Decide(s.who, door.Action{Verb: "read", On: s.topic}, s.api.opt.Now()); err != nil {
+	if err := door.Decide(s.asks.Who, door.Action{Verb: "read", On: s.topic}, s.api.opt.Now()); err != nil {
 		go s.close(closing(err)) // the token has expired
 		return
 	}
@@ -242,5 +235,6 @@ func (s *socket) finish() {
 	s.api.opt.Lives.Wheel.Stop(&s.timer)
 	if s.api.opt.Lives.Leave(s) {
 		s.sub.Close()
+		s.leave()
 	}
 }

@@ -35,7 +35,7 @@ func (a *API) sseRoutes() []door.Route {
 		{
 			Method: http.MethodGet, Path: "/v1/sse", Name: "sse-many", Pattern: "sse",
 			Summary: "Stream several topics and patterns as server-sent events.", Media: []string{sse.ContentType},
-			Handle: a.sse, Errors: errs,
+			Handle: a.sse, Errors: errs, Late: true,
 			Params:  append([]door.Param{many}, params...),
 			Example: `curl -N 'http://127.0.0.1:7275/v1/sse?topic=orders&topic=payments.*'`,
 		},
@@ -49,6 +49,11 @@ func (a *API) sse(c *door.Call) error {
 	}
 	for _, name := range req.Topics {
 		if err := c.Allow("read", name); err != nil {
+			return err
+		}
+	}
+	if c.Route.Late {
+		if err := c.Admit(req.Topics...); err != nil {
 			return err
 		}
 	}
@@ -71,6 +76,7 @@ func (a *API) sse(c *door.Call) error {
 	if c.R.ProtoMajor == 1 && c.R.ContentLength == 0 {
 		if conn, _, err := http.NewResponseController(c.W).Hijack(); err == nil {
 			hijacked(c.W, http.StatusOK)
+			flow.leave = c.Keep()
 			head := sseHead(c.W.Header())
 			a.opt.Lives.Start(conn, head, func(l *door.Live) door.Flow { flow.wake = l; return flow })
 			return nil
@@ -148,6 +154,7 @@ type sseFlow struct {
 	sub   *pubsub.Subscription
 	style sse.Style
 	wake  pubsub.Waker
+	leave func() // frees the place inside; nil = the handler does
 	ends  time.Time
 	open  bool
 }
@@ -200,4 +207,9 @@ func (f *sseFlow) Read(conn net.Conn) error {
 }
 
 // Done implements door.Flow.
-func (f *sseFlow) Done(error) { f.sub.Close() }
+func (f *sseFlow) Done(error) {
+	f.sub.Close()
+	if f.leave != nil {
+		f.leave()
+	}
+}

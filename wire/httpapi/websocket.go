@@ -26,7 +26,7 @@ func (a *API) websocketRoutes() []door.Route {
 }
 
 func (a *API) websocket(c *door.Call) error {
-	name := c.R.PathValue("topic")
+	name := strings.Clone(c.R.PathValue("topic")) // it outlives the request
 	after, err := param(c.Query, "after")
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (a *API) websocket(c *door.Call) error {
 	}
 	hijacked(c.W, http.StatusSwitchingProtocols)
 	s := &socket{
-		api: a, conn: conn, sub: sub, topic: strings.Clone(name), path: strings.Clone(c.R.URL.Path), route: c.Route, who: c.Who,
+		api: a, conn: conn, sub: sub, topic: name, asks: c.Message("publish", name), leave: c.Keep(),
 		opening: conn.Subprotocol() == websocket.Framed,
 	}
 	s.start()
