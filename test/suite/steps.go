@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// install brings what is missing. Nothing is asked of a registry when everything
+// is there.
+func (b *bench) install(ctx context.Context) error {
+	if missing := missingPackages(ctx); len(missing) > 0 {
+		if err := b.command(ctx, b.root, "apt-get", "update", "-q"); err != nil {
+			return err
+		}
+		args := append([]string{"install", "-q", "-y", "--no-install-recommends"}, missing...)
+		if err := b.command(ctx, b.root, "apt-get", args...); err != nil {
+			return err
+		}
+	}
+	if b.current() {
+		return nil
+	}
+	return b.command(ctx, filepath.Join(b.root, "test"), "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+}
+
+// missingPackages are those of the distribution whose programs are not there.
+func missingPackages(ctx context.Context) []string {
+	var missing []string
+	for _, p := range []struct {
+		pkg  string
+		test []string
+	}{
+		{"chromium", []string{"chromium", "--version"}},
+		{"curl", []string{"curl", "--version"}},
+		{"python3", []string{"/usr/bin/python3", "--version"}},
+		{"python3-requests", []string{"/usr/bin/python3", "-c", "import requests"}},
+		{"python3-websockets", []string{"/usr/bin/python3", "-c", "import websockets"}},
+		{"nodejs", []string{"node", "--version"}},
+		{"npm", []string{"npm", "--version"}},
+		{"gcc", []string{"gcc", "--version"}}, // for the race detector
+		{"libc6-dev", []string{"test", "-e", "/usr/include/stdio.h"}},
+	} {
+		if exec.CommandContext(ctx, p.test[0], p.test[1:]...).Run() != nil {
+			missing = append(missing, p.pkg)
+		}
+	}
+	return missing
+}
+
+// current says whether the packages of npm are those of the lock file.
+func (b *bench) current() bool {
+	lock, err := os.Stat(filepath.Join(b.root, "test", "package-lock.json"))
+	if err != nil {
+		return false
+	}
+	done, err := os.Stat(filepath.Join(b.root, "test", "node_modules", ".package-lock.json"))
+	return err == nil && !done.ModTime().Before(lock.ModTime())
+}
+
+func (b *bench) unit(ctx context.Context) error {
+	if err := b.command(ctx, b.root, "go", "vet", "./..."); err != nil {
+		return err
+	}
+	if err := b.command(ctx, filepath.Join(b.root, "test"), "go", "vet", "./..."); err != nil {
+		return err
+	}
+	return b.goTest(ctx, b.root, "-race", "-shuffle=on", "-timeout=300s", "./...")
+}
+
+// fuzzTime is what one target gets, besides its build.
+const fuzzTime = "3s"
+
+// fuzz runs the targets one by one: each takes all cores.
+func (b *bench) fuzz(ctx context.Context) error {
+	targets, err := fuzzTargets(b.root)
+	if err != nil {
+		return err
+	}
+	if len(targets) == 0 {
+		return fmt.Errorf("no fuzz target was found below %s", b.root)
+	}
+	failed := 0
+	for _, t := range targets {
+		cmd := b.start(ctx, b.root, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", fuzzTime, "-parallel", "2", t.pkg)
+		at := time.Now()
+		out, err := cmd.CombinedOutput()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			failed++
+			fmt.Printf("FAIL %s %s: %v\n%s", t.pkg, t.name, err, out)
+			continue
+		}
+		b.passed++
+		fmt.Printf("ok   %s %s %.1fs\n", t.pkg, t.name, time.Since(at).Seconds())
+	}
+	if failed > 0 {
+		b.failed, b.counted = b.failed+failed, true
+		return fmt.Errorf("%w: %d", errTests, failed)
+	}
+	return nil
+}
+
+type fuzzTarget struct{ pkg, name string }
+
+var fuzzFunc = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+
+func fuzzTargets(root string) ([]fuzzTarget, error) {
+	var targets []fuzzTarget
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		below, _ := filepath.Rel(root, path)
+		if d.IsDir() && below != "." && (slices.Contains([]string{"test", "bench", "sdk", "node_modules"}, d.Name()) || strings.HasPrefix(d.Name(), ".")) {
+			return fs.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range fuzzFunc.FindAllStringSubmatch(string(text), -1) {
+			targets = append(targets, fuzzTarget{"./" + filepath.ToSlash(filepath.Dir(below)), m[1]})
+		}
+		return err
+	})
+	return targets, err
+}
+
+// crash kills servers, and then plants faults in the code: a test that does not
+// find one is counted as a failure.
+func (b *bench) crash(ctx context.Context) error {
+	dir := filepath.Join(b.root, "test")
+	err := b.goTest(ctx, dir, "-timeout=300s", "./crash/...")
+	cmd := b.start(ctx, dir, "go", "run", "./mutate")
+	cmd.Stderr = os.Stderr
+	out, e := cmd.StdoutPipe()
+	if e != nil {
+		return e
+	}
+	if e := cmd.Start(); e != nil {
+		return e
+	}
+	survived := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		fmt.Println(lines.Text())
+		switch {
+		case strings.HasPrefix(lines.Text(), "found "):
+			b.passed++
+		case strings.HasPrefix(lines.Text(), "FAIL "):
+			survived++
+		}
+	}
+	if e := cmd.Wait(); e != nil || survived > 0 {
+		b.failed += max(survived, 1)
+		b.counted = true
+		return fmt.Errorf("mutants: %w, %d were not found", errTests, survived)
+	}
+	return err
+}
+
+func (b *bench) script(ctx context.Context) error {
+	return b.goTest(ctx, filepath.Join(b.root, "test"), "-timeout=300s", "./script/...", "./examples/...")
+}
+
+func (b *bench) interop(ctx context.Context) error {
+	return b.goTest(ctx, filepath.Join(b.root, "test"), "-timeout=500s", "./interop/...")
+}
+
+func (b *bench) browser(ctx context.Context) error {
+	return b.goTest(ctx, filepath.Join(b.root, "test"), "-timeout=500s", "./browser/...")
+}
