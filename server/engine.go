@@ -11,6 +11,7 @@ import (
 	"github.com/parleyhq/parley/engine/disklog"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/vfs"
+	"github.com/parleyhq/parley/wire/httpapi"
 )
 
 // Memory as Config.Data keeps everything in memory.
@@ -63,6 +64,7 @@ type storage struct {
 	log  engine
 	run  func(context.Context) error // nil when the engine has no work of its own
 	know func(*topic.Registry)       // says where to ask what a stream's durability is
+	copy httpapi.Snapshot            // nil when nothing is stored
 }
 
 // openStorage opens the engine that the configuration names. What has a run must
@@ -82,7 +84,7 @@ func openStorage(c Config, log *slog.Logger) (*storage, error) {
 		return nil, e
 	}
 	r.durable = disk
-	return &storage{log: r, run: disk.Run, know: r.topics.Store}, nil
+	return &storage{log: r, run: disk.Run, know: r.topics.Store, copy: disk.Snapshot}, nil
 }
 
 // level says how durable the durable engine has to make a stream.

@@ -44,6 +44,7 @@ type Addresses struct {
 type parts struct {
 	topics *topic.Registry
 	hub    *pubsub.Hub
+	copy   httpapi.Snapshot
 	life   context.Context //nolint:containedctx // of the server, which connections share
 }
 
@@ -117,7 +118,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 		return err
 	}
 	hub := pubsub.NewHub(log, topics, cursor.NewSealer(keys...), pubsub.Options{})
-	p := parts{topics: topics, hub: hub, life: life}
+	p := parts{topics: topics, hub: hub, copy: st.copy, life: life}
 	home := door.Listen(at.http, s.tls, door.Limits{Connections: s.cfg.Limits.Connections, PerIP: s.cfg.Limits.PerIP})
 	api, err := s.api(p, home)
 	if err != nil {
@@ -148,10 +149,11 @@ func (s *Server) api(p parts, home *door.Listener) (*httpapi.API, error) {
 	return httpapi.New(httpapi.Options{
 		Topics: p.topics, Hub: p.hub, Lives: s.lives, Context: p.life, Home: home,
 		Identify: s.identify, Observe: s.metrics, Log: s.log,
-		Limits:  httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
-		Access:  s.access(),
-		Aliases: s.cfg.Routes,
-		Version: s.opt.Version,
+		Limits:   httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
+		Access:   s.access(),
+		Snapshot: p.copy,
+		Aliases:  s.cfg.Routes,
+		Version:  s.opt.Version,
 	})
 }
 

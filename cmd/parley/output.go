@@ -35,6 +35,7 @@ type app struct {
 	colour bool // of what goes to err
 	began  bool // a command's own work has begun
 	told   bool // the envelope was written
+	result any  // what a command that failed has to say beside its error
 }
 
 // answer is what a command has to say when it went well.
@@ -45,13 +46,18 @@ type answer struct {
 	Partial bool                  // exitPartial
 }
 
-// command makes the RunE of a command from what it does.
+// command makes the RunE of a command from what it does. An answer that comes with
+// an error is given too, but for its summary.
 func (a *app) command(do func(ctx context.Context, args []string) (answer, error)) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.began = true
 		ans, err := do(cmd.Context(), args)
 		if err != nil {
-			return err
+			a.result = ans.Result
+			if ans.Text == nil || a.json {
+				return err
+			}
+			return errors.Join(err, ans.Text(a.out))
 		}
 		if err := a.answer(nameOf(cmd), ans); err != nil {
 			return err
@@ -140,7 +146,7 @@ func (a *app) finish(command string, err error) int {
 	if a.json {
 		first.More = all[1:]
 		a.told = false // an error has the last word
-		if a.envelope(envelope{Command: command, Summary: first.Detail, Error: &first}) != nil {
+		if a.envelope(envelope{Command: command, Summary: first.Detail, Result: a.result, Error: &first}) != nil {
 			return exitFailure // nobody reads us any more
 		}
 		return code

@@ -19,22 +19,34 @@ func (a *app) progress(size int64) *progress {
 	return &progress{app: a, on: isTerminal(a.err) && !a.json, size: size, start: time.Now()}
 }
 
-// step shows the progress, at most ten times a second.
+// step shows the progress of a job that is counted in events.
 func (p *progress) step(read int64, events int) {
+	p.show(read, func(seconds float64) string { return fmt.Sprintf("%d events, %.0f/s", events, float64(events)/seconds) })
+}
+
+// stepBytes shows the progress of a job that is counted in bytes.
+func (p *progress) stepBytes(read int64) {
+	p.show(read, func(seconds float64) string {
+		return bytesText(read) + ", " + bytesText(int64(float64(read)/seconds)) + "/s"
+	})
+}
+
+// show shows the progress, at most ten times a second.
+func (p *progress) show(read int64, text func(seconds float64) string) {
 	now := time.Now()
 	if !p.on || now.Sub(p.shown) < 100*time.Millisecond || now.Sub(p.start) < 500*time.Millisecond {
 		return
 	}
 	p.shown = now
-	rate := float64(events) / now.Sub(p.start).Seconds()
+	done := text(now.Sub(p.start).Seconds())
 	if p.size == 0 {
-		p.app.say("\r\x1b[K%d events, %.0f/s", events, rate)
+		p.app.say("\r\x1b[K%s", done)
 		return
 	}
 	const width = 30
-	done := min(float64(read)/float64(p.size), 1)
-	full := int(done * width)
-	p.app.say("\r\x1b[K[%s%s] %3.0f %%  %d events, %.0f/s", strings.Repeat("=", full), strings.Repeat(" ", width-full), done*100, events, rate)
+	part := min(float64(read)/float64(p.size), 1)
+	full := int(part * width)
+	p.app.say("\r\x1b[K[%s%s] %3.0f %%  %s", strings.Repeat("=", full), strings.Repeat(" ", width-full), part*100, done)
 }
 
 // done takes the progress away.

@@ -36,6 +36,11 @@ func Verify(fsys vfs.FS, report func(Finding)) error {
 	if im.scan.torn {
 		tell(Finding{Where: fmt.Sprintf("%s at %d", walName(im.scan.end.gen), im.scan.end.off), What: "a torn end of the log; nothing in it was acknowledged at level fsync"})
 	}
+	for i := range im.meta.streams { // what is found now was told above
+		if s := &im.meta.streams[i]; s.damaged != "" && im.fold.streams[s.number].view.Load() != nil {
+			tell(Finding{Stream: s.name, Where: "meta", What: "quarantined: " + s.damaged, Lost: true})
+		}
+	}
 	for _, number := range slices.Sorted(maps.Keys(im.fold.streams)) {
 		st := im.fold.streams[number]
 		if v := st.view.Load(); v != nil {
@@ -65,9 +70,6 @@ func lockForReading(fsys vfs.FS) (unlock func(), err error) {
 }
 
 func verifyStream(fsys vfs.FS, st *stream, v *view, tell func(Finding)) {
-	if v.damaged != "" {
-		tell(Finding{Stream: st.name, Where: "meta", What: "quarantined: " + v.damaged, Lost: true})
-	}
 	for _, s := range v.segs {
 		f, err := fsys.Open(segmentName(s.id), vfs.Read)
 		if err != nil {

@@ -1,10 +1,12 @@
 package script
 
 import (
-	"flag"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,12 +15,10 @@ import (
 	"github.com/parleyhq/parley/test/rig"
 )
 
-var update = flag.Bool("update", false, "write what commands print into the scripts")
-
 func TestMain(m *testing.M) { rig.Main(m) }
 
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("testdata", "*.txt"))
+	files, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there are no scripts: %v", err)
 	}
@@ -29,12 +29,20 @@ func TestScripts(t *testing.T) {
 	for _, file := range files {
 		s := &session{t: t}
 		testscript.Run(t, testscript.Params{
-			Files: []string{file}, UpdateScripts: *update, RequireExplicitExec: true,
+			Files: []string{file}, RequireExplicitExec: true,
 			Setup: func(e *testscript.Env) error {
 				e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
+				e.Defer(func() { // before the script's folder goes
+					if s.live != nil {
+						s.live.Stop()
+					}
+				})
 				return nil
 			},
-			Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": s.serve, "stop": s.stop, "kill": s.kill, "said": s.said, "spoil": spoil},
+			Cmds: map[string]func(*testscript.TestScript, bool, []string){
+				"serve": s.serve, "start": s.start, "drain": s.drain, "crash": s.crash, "said": s.said,
+				"exits": exits, "capture": capture, "lines": lines, "spoil": spoil,
+			},
 		})
 	}
 }
@@ -45,13 +53,21 @@ type session struct {
 	live *rig.Server
 }
 
-// serve starts a server with the flags given and sets PARLEY_URL and PARLEY_GRPC,
-// so that commands find it. `! serve` wants it to give up.
+// serve starts a server in memory, with further flags.
 func (s *session) serve(ts *testscript.TestScript, neg bool, args []string) {
+	s.start(ts, neg, append([]string{"--data", ":memory:"}, args...))
+}
+
+// start starts a server and tells commands where it is: PARLEY_URL, PARLEY_GRPC,
+// and ADDRESS. `! start` wants it to give up.
+func (s *session) start(ts *testscript.TestScript, neg bool, args []string) {
+	if s.live != nil {
+		s.live.Stop()
+	}
 	s.live = rig.Launch(s.t, args...)
 	err := s.live.Greet()
 	if err != nil != neg {
-		ts.Fatalf("serve: %v", err)
+		ts.Fatalf("start: %v", err)
 	}
 	if neg {
 		s.live.Kill()
@@ -59,30 +75,69 @@ func (s *session) serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Setenv("PARLEY_URL", s.live.URL)
 	ts.Setenv("PARLEY_GRPC", s.live.GRPC)
+	ts.Setenv("ADDRESS", s.live.Address())
 }
 
-// stop lets the server drain and end.
-func (s *session) stop(*testscript.TestScript, bool, []string) { s.live.Stop() }
+// drain lets the server come to its end.
+func (s *session) drain(*testscript.TestScript, bool, []string) { s.live.Stop() }
 
-// kill ends it without a word.
-func (s *session) kill(*testscript.TestScript, bool, []string) { s.live.Kill() }
+// crash ends it without a word.
+func (s *session) crash(*testscript.TestScript, bool, []string) { s.live.Kill() }
 
 // said wants a pattern in what the server has logged.
 func (s *session) said(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: said PATTERN")
 	}
-	found := regexp.MustCompile(args[0]).MatchString(s.live.Log())
-	if found == neg {
-		ts.Fatalf("said %q: %v\n%s", args[0], found, s.live.Log())
+	if regexp.MustCompile(args[0]).MatchString(s.live.Log()) == neg {
+		ts.Fatalf("said %s: the log is\n%s", args[0], s.live.Log())
 	}
 }
 
-// spoil changes a bit of the first file below a directory that has a text in it,
-// in that text.
-func spoil(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 2 {
-		ts.Fatalf("usage: spoil DIR TEXT")
+// exits runs a program and wants its exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM [ARGUMENT…]")
+	}
+	code, failed := 0, (*exec.ExitError)(nil)
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &failed) {
+		code = failed.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("it exits with %d", code)
+	}
+}
+
+// capture sets a variable to the first group of a pattern in stdout, stderr or a
+// file.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: capture VARIABLE FILE PATTERN")
+	}
+	m := regexp.MustCompile("(?m)" + args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(m) < 2 {
+		ts.Fatalf("%s has no %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+// lines wants a file to have so many lines.
+func lines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: lines NUMBER FILE")
+	}
+	if n := strings.Count(ts.ReadFile(args[1]), "\n"); strconv.Itoa(n) != args[0] {
+		ts.Fatalf("%s has %d lines", args[1], n)
+	}
+}
+
+// spoil changes one bit of the first file of a folder that has a text in it, in
+// that text.
+func spoil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: spoil FOLDER TEXT")
 	}
 	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*"))
 	ts.Check(err)

@@ -33,7 +33,8 @@ type Options struct {
 	Limits    Limits
 	Access    Access
 	Aliases   []Alias
-	Version   string // of the product, for the OpenAPI document
+	Snapshot  Snapshot // nil = nothing is stored that could be copied
+	Version   string   // of the product, for the OpenAPI document
 }
 
 // Limits of requests and connections. Zero fields are the defaults.

@@ -67,6 +67,7 @@ func newProvoker(t *testing.T, name string) *provoker {
 	p.rig = newRig(t, func(s *setup) {
 		s.log, s.Admission, s.Limits.Body, s.Limits.Lives = p.log, p.limit, 1000, 1
 		s.topics.AutoCreate, s.topics.MaxTopics = false, 3
+		s.Snapshot = func(context.Context, io.Writer) error { return p.log.err() }
 	})
 	for i := range p.api.routes {
 		if p.api.routes[i].Name == name {
@@ -154,6 +155,10 @@ var provoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 		return p.response(br, method)
 	},
 	parley.Unprocessable: func(p *provoker) (*http.Response, string) {
+		if p.route.Name == "snapshot" {
+			p.api.opt.Snapshot = nil // of a server in memory
+			return p.send(nil)
+		}
 		if p.route.Name == "topic-put" {
 			return p.send(func(path, _ string) (string, string) { return path, `{"durability":"memory"}` })
 		}
