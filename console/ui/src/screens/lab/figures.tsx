@@ -21,7 +21,7 @@ export function FigureTable({ figures, titles, request }: { figures: Figures[]; 
   const most = columns.map((c) => Math.max(...lanes.map(c.value), 0));
   const polls = Math.round(seconds(request.duration) / seconds(request.every));
   return (
-    <div class="scroll-x">
+    <div class="scroll-x" role="region" tabIndex={0} aria-label="Figures">
       <table class="grid figures" data-testid="figures">
         <thead>
           <tr><th scope="col">Lane</th><th scope="col" class="num">Delivered</th>{columns.map((c) => <th key={c.title} scope="col" class="num" title={c.hint}>{c.title}</th>)}</tr>
