@@ -184,19 +184,3 @@ func prefixOf(addr net.Addr) netip.Prefix {
 	p, _ := a.Prefix(bits) // bits fit the family
 	return p
 }
-
-// countedConn leaves the count once, whoever closes it.
-type countedConn struct {
-	net.Conn
-	once    sync.Once
-	release func()
-}
-
-// Close implements net.Conn.
-func (c *countedConn) Close() error {
-	c.once.Do(c.release)
-	return c.Conn.Close()
-}
-
-// NetConn gives the connection below, for system calls on its socket.
-func (c *countedConn) NetConn() net.Conn { return c.Conn }

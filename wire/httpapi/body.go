@@ -36,10 +36,8 @@ func (a *API) read(c *door.Call) (*body, error) {
 	if err := checkCoding(c); err != nil {
 		return nil, err
 	}
-	if limit := a.opt.Limits.Body; c.R.ContentLength > limit {
-		if c.R.ProtoMajor == 1 {
-			c.W.Header().Set("Connection", "close") // rather than read what nobody wants
-		}
+	limit := a.opt.Limits.Body
+	if c.R.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
 	b := bodies.Get().(*body)
@@ -49,7 +47,10 @@ func (a *API) read(c *door.Call) (*body, error) {
 	if n := c.R.ContentLength; n > 0 { // what a peer declares is believed up to a bound
 		b.Grow(int(min(n, keptBody-bytes.MinRead)) + bytes.MinRead)
 	}
-	n, err := b.ReadFrom(c.R.Body)
+	// The request keeps its body, and the limit gets the writer of net/http itself:
+	// by these net/http finds out whether to let a peer that still sends read the
+	// answer before the connection is closed.
+	n, err := b.ReadFrom(http.MaxBytesReader(unwrapped(c.W), c.R.Body, limit))
 	if err == nil && c.R.ContentLength > n {
 		err = io.ErrUnexpectedEOF
 	}

@@ -72,10 +72,6 @@ func (a *API) admit(x *exchange) error {
 		}
 	}
 	defer x.Done()
-	if x.R.ContentLength != 0 {
-		// Over the writer of net/http itself, which it lets close the connection.
-		x.R.Body = http.MaxBytesReader(x.out.ResponseWriter, x.R.Body, a.opt.Limits.Body)
-	}
 	err := x.limits()
 	if err == nil {
 		err = x.Route.Handle(&x.Call)

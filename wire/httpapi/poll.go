@@ -136,10 +136,8 @@ func writePage(c *door.Call, req poll.Request, page poll.Page, o poll.Options) e
 	h := c.W.Header()
 	status := poll.SetHeader(h, req, page, o)
 	h.Add("Vary", "Accept")
-	if req.Wait > 0 {
-		// The answer's time begins now. A writer without deadlines needs none.
-		_ = http.NewResponseController(c.W).SetWriteDeadline(time.Now().Add(door.WriteTimeout))
-		defer func() { _ = http.NewResponseController(c.W).SetWriteDeadline(time.Time{}) }()
+	if req.Wait > 0 && c.R.ProtoMajor > 1 { // the answer's time begins now
+		_ = http.NewResponseController(c.W).SetWriteDeadline(time.Now().Add(answerTime))
 	}
 	if status == http.StatusNotModified {
 		c.W.WriteHeader(status)

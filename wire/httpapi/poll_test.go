@@ -462,3 +462,40 @@ func TestATopicAndItsWindow(t *testing.T) {
 		}
 	})
 }
+
+// A peer that asks for much and reads nothing is let go, over HTTP/2 too.
+func TestAnswersThatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := make(observer, 9)
+		r := newRig(t, func(s *setup) { s.Observe = seen })
+		r.do("PUT", "/v1/topics/a", `{"max_event":8000000}`)
+		r.must("a", `"`+strings.Repeat("x", 6_000_000)+`"`) // more than any network or window here holds
+		<-seen
+		<-seen
+		r.client.CloseIdleConnections()
+		synctest.Wait()
+		c, _ := r.raw("GET /v1/topics/a/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		start := time.Now()
+		if got := <-seen; got != "poll 200" || time.Since(start) > 2*time.Minute {
+			t.Errorf("%s after %v", got, time.Since(start))
+		}
+		_ = c.Close()
+		_, _ = r.open(r.h2(), events)
+		start = time.Now()
+		if got := <-seen; got != "poll 200" || time.Since(start) > 2*time.Minute {
+			t.Errorf("HTTP/2: %s after %v", got, time.Since(start))
+		}
+		// Who reads slowly gets all of it.
+		_, br := r.raw("GET /v1/topics/a/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		pause := time.NewTicker(20 * time.Second)
+		defer pause.Stop()
+		total := 0
+		for total < 6_000_000 {
+			<-pause.C
+			n, err := br.Discard(300_000)
+			if total += n; err != nil {
+				t.Fatalf("%v after %d bytes", err, total)
+			}
+		}
+	})
+}

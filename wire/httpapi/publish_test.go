@@ -183,7 +183,8 @@ func TestBodiesOverTheLimit(t *testing.T) {
 			text  string
 			close bool
 		}{
-			{"Content-Length: 1001\r\n\r\n" + big, true},
+			{"Content-Length: 1001\r\n\r\n" + big, false}, // little enough to be passed over
+			{"Content-Length: 9999999\r\n\r\n" + big, true},
 			{"Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + big + "\r\n0\r\n\r\n", true},
 		} {
 			_, br := r.raw("POST " + events + " HTTP/1.1\r\nHost: localhost\r\n" + c.text)

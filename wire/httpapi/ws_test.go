@@ -104,6 +104,7 @@ func TestARawSocketPublishesAndReceives(t *testing.T) {
 		if code, _ := one.closed(); code != websocket.CloseNormal {
 			t.Errorf("closed with %d", code)
 		}
+		_ = one.Conn.Close() // the server waits for that, so that its answer arrives
 		synctest.Wait()
 		if r.lives.Count() != 1 {
 			t.Errorf("%d lives", r.lives.Count())
@@ -263,9 +264,13 @@ func TestSocketsAreDrained(t *testing.T) {
 			_ = p.Conn.Close()
 		}()
 		synctest.Wait()
-		go func() { _ = r.lives.Drain(t.Context(), time.Second) }()
+		drained := make(chan error)
+		go func() { drained <- r.lives.Drain(t.Context(), time.Second) }()
 		if got := <-code; got != websocket.CloseShutdown {
 			t.Errorf("%d", got)
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
 		}
 	})
 }
