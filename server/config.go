@@ -22,6 +22,7 @@ type Config struct {
 	Topics    Topics
 	HTTP      HTTP
 	Limits    Limits
+	Throttle  Throttle
 	Drain     time.Duration
 	Log       Log
 	Insecure  bool
@@ -38,7 +39,7 @@ type Topics struct {
 func Fields() []Field {
 	var all []Field
 	for _, part := range [][]Field{
-		engineFields(), listenFields(), grpcFields(), tlsFields(), accessFields(), routeFields(), topicFields(), limitFields(), logFields(),
+		engineFields(), listenFields(), grpcFields(), tlsFields(), accessFields(), routeFields(), topicFields(), limitFields(), throttleFields(), logFields(),
 	} {
 		all = append(all, part...)
 	}

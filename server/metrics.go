@@ -15,7 +15,7 @@ import (
 )
 
 // metrics is the one registry of a server. Labels only have values of ours: names
-// of routes and statuses, never paths, topics or callers.
+// of routes, statuses and limits, never paths, topics or callers.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -24,6 +24,7 @@ type metrics struct {
 	events   prometheus.Counter
 	bytes    prometheus.Counter
 	appends  *prometheus.CounterVec
+	limited  *prometheus.CounterVec
 }
 
 func newMetrics(version string) *metrics {
@@ -36,9 +37,10 @@ func newMetrics(version string) *metrics {
 		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_published_bytes_total", Help: "Encoded bytes of the events appended to topics."}),
 		appends:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_commits_total", Help: "Commits of the engine, by outcome: ok or the code of the error."}, []string{"outcome"}),
 	}
+	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_throttle_decisions_total", Help: "Decisions of limits, by limit and decision: allowed, rejected, shaped (let in after a wait), or would_reject (in shadow mode)."}, []string{"limit", "decision"})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "parley_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.seconds, m.calls, m.events, m.bytes, m.appends, build,
+	m.registry.MustRegister(m.requests, m.seconds, m.calls, m.events, m.bytes, m.appends, m.limited, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

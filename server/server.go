@@ -13,6 +13,7 @@ import (
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/internal/run"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 	"github.com/parleyhq/parley/wire/httpapi"
 )
@@ -44,6 +45,7 @@ type Addresses struct {
 type parts struct {
 	topics *topic.Registry
 	hub    *pubsub.Hub
+	limits *policy.Registry
 	copy   httpapi.Snapshot
 	life   context.Context //nolint:containedctx // of the server, which connections share
 }
@@ -117,8 +119,12 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	if err := topics.Load(ctx); err != nil {
 		return err
 	}
+	limits, err := s.limits(ctx, log, topics)
+	if err != nil {
+		return err
+	}
 	hub := pubsub.NewHub(log, topics, cursor.NewSealer(keys...), pubsub.Options{})
-	p := parts{topics: topics, hub: hub, copy: st.copy, life: life}
+	p := parts{topics: topics, hub: hub, limits: limits, copy: st.copy, life: life}
 	home := door.Listen(at.http, s.tls, door.Limits{Connections: s.cfg.Limits.Connections, PerIP: s.cfg.Limits.PerIP})
 	api, err := s.api(p, home)
 	if err != nil {
@@ -129,6 +135,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	var g run.Group
 	g.Add("hub", hub.Run)
 	g.Add("topics", topics.Run)
+	g.Add("limits", limits.Run)
 	g.Add("lives", s.lives.Run)
 	if at.grpc != nil {
 		rpc, err := s.rpc(p)
@@ -148,7 +155,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 func (s *Server) api(p parts, home *door.Listener) (*httpapi.API, error) {
 	return httpapi.New(httpapi.Options{
 		Topics: p.topics, Hub: p.hub, Lives: s.lives, Context: p.life, Home: home,
-		Identify: s.identify, Observe: s.metrics, Log: s.log,
+		Identify: s.identify, Admission: admission{p.limits}, Throttle: p.limits, Observe: s.metrics, Log: s.log,
 		Limits:   httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
 		Access:   s.access(),
 		Snapshot: p.copy,

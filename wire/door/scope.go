@@ -12,23 +12,24 @@ import (
 // on everything, and "*" everything.
 type Scope struct {
 	Verb string // one of Verbs, or "*"
-	On   string // a topic pattern, or "" for everything
+	On   string // a pattern of topics, or of limits for throttle; "" = everything
 }
 
 // Verbs lists the verbs and what they allow.
 var Verbs = map[string]string{
-	"publish": "publish events to topics",
-	"read":    "read events of topics by any pattern, and their settings",
-	"manage":  "create, change and delete topics",
-	"admin":   "see the server's own state: metrics, internal topics, configuration",
-	"*":       "everything",
+	"publish":  "publish events to topics",
+	"read":     "read events of topics by any pattern, and their settings",
+	"manage":   "create, change and delete topics",
+	"throttle": "check limits, and see them",
+	"admin":    "see the server's own state, metrics, internal topics and configuration, and change its limits",
+	"*":        "everything",
 }
 
 // ParseScope reads the text form.
 func ParseScope(s string) (Scope, error) {
 	verb, on, _ := strings.Cut(s, ":")
 	if _, ok := Verbs[verb]; !ok {
-		return Scope{}, parley.BadField("scope", "no such verb: "+verb, "use publish, read, manage, admin or *")
+		return Scope{}, parley.BadField("scope", "no such verb: "+verb, "use publish, read, manage, throttle, admin or *")
 	}
 	if on == "*" || on == ">" {
 		on = ""

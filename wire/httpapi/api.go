@@ -13,6 +13,7 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 )
 
@@ -25,10 +26,11 @@ type Options struct {
 	Context context.Context //nolint:containedctx // connections outlive their requests
 	// Home takes connections of held requests back; nil = they are closed.
 	Home      *door.Listener
-	Identify  door.Identifier // nil = door.Open
-	Admission door.Admission  // nil = door.AdmitAll
-	Observe   Observer        // nil = nobody
-	Log       *slog.Logger    // nil = slog.Default
+	Identify  door.Identifier  // nil = door.Open
+	Admission door.Admission   // nil = door.AdmitAll
+	Throttle  *policy.Registry // nil = the door has no routes of limits
+	Observe   Observer         // nil = nobody
+	Log       *slog.Logger     // nil = slog.Default
 	Now       func() time.Time
 	Limits    Limits
 	Access    Access

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/pattern/throttle/httpthrottle"
 	"github.com/parleyhq/parley/wire/door"
 )
 
@@ -35,7 +37,9 @@ func OpenAPI(routes []door.Route, version string) map[string]any {
 		"info":    map[string]any{"title": "Parley", "version": version, "license": map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"}},
 		"paths":   paths,
 		"components": map[string]any{
-			"schemas":         map[string]any{"Problem": schemaOf(reflect.TypeFor[door.Problem]())},
+			"schemas": map[string]any{
+				"Problem": schemaOf(reflect.TypeFor[door.Problem]()), "Throttled": schemaOf(reflect.TypeFor[httpthrottle.Body]()),
+			},
 			"securitySchemes": map[string]any{"token": map[string]any{"type": "http", "scheme": "bearer"}},
 		},
 		"security": []any{map[string]any{}, map[string]any{"token": []any{}}},
@@ -52,7 +56,7 @@ func operation(r *door.Route) map[string]any {
 		success["content"] = content
 	}
 	responses := map[string]any{strconv.Itoa(status): success}
-	if r.Name == "topic-put" {
+	if r.Name == "topic-put" || r.Name == "limit-put" {
 		responses["201"] = map[string]any{"description": "Created", "content": success["content"]}
 	}
 	addErrors(responses, r)
@@ -78,10 +82,7 @@ func addErrors(responses map[string]any, r *door.Route) {
 			key := strconv.Itoa(status)
 			have, ok := responses[key].(map[string]any)
 			if !ok {
-				have = map[string]any{
-					"description": "", "x-types": []any{},
-					"content": map[string]any{"application/problem+json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Problem"}}},
-				}
+				have = map[string]any{"description": "", "x-types": []any{}, "content": problemContent(status)}
 				responses[key] = have
 			}
 			types := have["x-types"].([]any)
@@ -92,6 +93,18 @@ func addErrors(responses map[string]any, r *door.Route) {
 			have["description"] = strings.TrimPrefix(have["description"].(string)+"; "+code.Info().Title, "; ")
 		}
 	}
+}
+
+// problemContent is the body of an answer that is an error. Limits write their own,
+// as plain JSON for clients that do not ask for problem documents.
+func problemContent(status int) map[string]any {
+	ref := func(name string) any {
+		return map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/" + name}}
+	}
+	if status == http.StatusTooManyRequests {
+		return map[string]any{"application/problem+json": ref("Throttled"), "application/json": ref("Throttled")}
+	}
+	return map[string]any{"application/problem+json": ref("Problem")}
 }
 
 // statusesOf are the statuses that an error of an operation has: that of its code,
@@ -202,6 +215,14 @@ func structSchema(t reflect.Type) map[string]any {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous && name == "" { // as encoding/json does
+			inner := structSchema(f.Type)
+			maps.Copy(properties, inner["properties"].(map[string]any))
+			if more, ok := inner["required"].([]any); ok {
+				required = append(required, more...)
+			}
+			continue
+		}
 		if name == "" || name == "-" {
 			continue
 		}

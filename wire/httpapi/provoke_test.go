@@ -14,6 +14,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/engine/memlog"
+	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 )
 
@@ -66,6 +67,7 @@ func newProvoker(t *testing.T, name string) *provoker {
 	p := &provoker{log: &faulty{Log: memlog.New(memlog.Options{})}, limit: &throttler{}}
 	p.rig = newRig(t, func(s *setup) {
 		s.log, s.Admission, s.Limits.Body, s.Limits.Lives = p.log, p.limit, 1000, 1
+		s.Throttle = limitsOver(t, p.log, policy.Options{MaxLimits: 1, Fixed: map[string]policy.Definition{"fixed": {Limit: "1/s"}, "wide": {Limit: "concurrency 1"}}})
 		s.topics.AutoCreate, s.topics.MaxTopics = false, 3
 		s.Snapshot = func(context.Context, io.Writer) error { return p.log.err() }
 	})
@@ -73,6 +75,9 @@ func newProvoker(t *testing.T, name string) *provoker {
 		if p.api.routes[i].Name == name {
 			p.route = &p.api.routes[i]
 		}
+	}
+	if res, answer := p.do("PUT", "/v1/limits/a", `{"limit":"5/s"}`); res.StatusCode != 201 {
+		t.Fatal(answer)
 	}
 	for _, topic := range []string{"a", "wide"} {
 		body := "{}"
@@ -97,7 +102,7 @@ func (p *provoker) send(change func(path, body string) (string, string), header 
 
 func (p *provoker) elsewhere(name string) (*http.Response, string) {
 	return p.send(func(path, body string) (string, string) {
-		path = strings.ReplaceAll(strings.ReplaceAll(path, "topics/a", "topics/"+name), "topic=a", "topic="+name)
+		path = strings.NewReplacer("topics/a", "topics/"+name, "topic=a", "topic="+name, "limits/a", "limits/"+name).Replace(path)
 		return path, strings.ReplaceAll(body, `"topic":"a"`, `"topic":"`+name+`"`)
 	})
 }
@@ -143,6 +148,7 @@ var provoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 		}
 		return p.query("after=" + parsePage(p.t, first).Cursor)
 	},
+	parley.Conflict: func(p *provoker) (*http.Response, string) { return p.elsewhere("fixed") },
 	parley.KeyReused: func(p *provoker) (*http.Response, string) {
 		p.send(nil, "Idempotency-Key", "k")
 		return p.send(func(path, body string) (string, string) {

@@ -26,6 +26,17 @@ var refusals = []struct {
 	{"query", "GET", events + "?after=%zz", "", "", 400, "invalid", "query"},
 	{"semicolon", "GET", events + "?a;b", "", "", 400, "invalid", "query"},
 
+	{"name of a limit", "PUT", "/v1/limits/a%2Fb", "", `{"limit":"1/s"}`, 400, "invalid", "limit"},
+	{"limit", "PUT", "/v1/limits/l", "", `{"limit":"many"}`, 400, "invalid", "limit"},
+	{"limit without how much", "PUT", "/v1/limits/l", "", `{"key":"ip"}`, 400, "invalid", "limit"},
+	{"limit on nothing known", "PUT", "/v1/limits/l", "", `{"limit":"1/s","on":["fly"]}`, 400, "invalid", "on[0]"},
+	{"limit with another member", "PUT", "/v1/limits/l", "", `{"limit":"1/s","rate":1}`, 400, "invalid", "rate"},
+	{"limit of another type", "PUT", "/v1/limits/l", "", `{"limit":5}`, 400, "invalid", "limit"},
+	{"limit that waits too long", "PUT", "/v1/limits/l", "", `{"limit":"1/s","action":"shape","max_wait":"1h"}`, 400, "invalid", "max_wait"},
+	{"no limit", "POST", "/v1/limits/none/check", "", "{}", 404, "not-found", "limit"},
+	{"check of no object", "POST", "/v1/limits/none/check", "", "[]", 400, "invalid", ""},
+	{"check by half", "POST", "/v1/limits/none/check", "", `{"cost":0.5}`, 400, "invalid", "cost"},
+
 	{"slash in a name", "POST", "/v1/topics/a%2Fb/events", "", "x", 400, "invalid", "topic"},
 	{"no UTF-8 in a name", "POST", "/v1/topics/%ff/events", "", "x", 400, "invalid", "topic"},
 	{"name too long", "POST", "/v1/topics/" + strings.Repeat("a", 250) + "/events", "", "x", 400, "invalid", "topic"},

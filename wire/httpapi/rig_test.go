@@ -20,6 +20,7 @@ import (
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 )
 
@@ -55,6 +56,9 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 	}
 	if s.log == nil {
 		s.log = memlog.New(memlog.Options{})
+	}
+	if s.Throttle == nil {
+		s.Throttle = limitsOver(t, s.log, policy.Options{})
 	}
 	r := &rig{t: t, log: s.log, topics: topic.New(s.log, s.topics), lives: s.Lives}
 	if err := r.topics.Load(ctx); err != nil {

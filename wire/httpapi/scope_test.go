@@ -16,6 +16,7 @@ var verbless = map[string]string{
 	"publish-all": "the body names the topics: each is asked for before anything is published",
 	"sse-many":    "the query names the topics: each is asked for before anything is read",
 	"topic-list":  "shows only the topics that the caller may read",
+	"limit-list":  "shows only the limits that the caller may check",
 	"openapi":     "the description of the API is the same for everybody",
 	"asyncapi":    "the description of the API is the same for everybody",
 	"errors":      "the list of errors is the same for everybody",
@@ -42,7 +43,7 @@ func tokens(t *testing.T, scopes ...string) (door.Identifier, []string) {
 
 // sample is a request to a route that is right but for what a test makes wrong.
 func sample(route *door.Route) (method, path, body string, header []string) {
-	path = strings.ReplaceAll(route.Path, "{topic}", "a")
+	path = strings.NewReplacer("{topic}", "a", "{limit}", "a").Replace(route.Path)
 	switch route.Name {
 	case "publish":
 		body = "x"
@@ -50,6 +51,10 @@ func sample(route *door.Route) (method, path, body string, header []string) {
 		body = `{"topics":[{"topic":"a","events":[{"data":1}]}]}`
 	case "sse-many":
 		path += "?topic=a"
+	case "limit-put":
+		body = `{"limit":"1/s"}`
+	case "limit-check":
+		body = `{"key":"k"}`
 	case "topic-put":
 		body = `{"max_event":1000}`
 	case "websocket":

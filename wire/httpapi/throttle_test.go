@@ -1,0 +1,201 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/engine/memlog"
+	"github.com/parleyhq/parley/pattern/throttle/policy"
+	"github.com/parleyhq/parley/pattern/websocket"
+	"github.com/parleyhq/parley/wire/door"
+)
+
+func limitsOver(t testing.TB, log parley.Log, o policy.Options) *policy.Registry {
+	t.Helper()
+	limits, err := policy.New(log, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := limits.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return limits
+}
+
+// gate is an Admission over limits, as the server has it.
+type gate struct{ limits *policy.Registry }
+
+func (g gate) Admit(ctx context.Context, r *door.Request) (func(), error) {
+	action := policy.Action("")
+	switch {
+	case r.Verb == "publish" || strings.HasPrefix(r.Route.Name, "publish"):
+		action = policy.Publish
+	case r.Route.Pattern == "sse" || r.Route.Pattern == "websocket":
+		action = policy.Subscribe
+	case r.Route.Pattern == "poll":
+		action = policy.Poll
+	}
+	return g.limits.Admit(ctx, &policy.Request{Action: action, Topics: r.Topics, Route: r.Route.Name, Who: r.Who.Name, Remote: r.Remote, Path: r.Path, Header: r.Header, Answer: r.Answer})
+}
+
+func (g gate) Headers() []string { return g.limits.Headers() }
+
+// gated is a rig with limits before it.
+func gated(t testing.TB, limits map[string]policy.Definition) *rig {
+	return newRig(t, func(s *setup) {
+		s.log = memlog.New(memlog.Options{})
+		s.Throttle = limitsOver(t, s.log, policy.Options{Fixed: limits})
+		s.Admission = gate{s.Throttle}
+	})
+}
+
+func TestMessagesOnASocketAreLimitedEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := gated(t, map[string]policy.Definition{"pace": {Limit: "sliding-log 2/10s", Key: "header:X-Tenant", On: []string{"publish"}}})
+		one, two := r.socket("", "X-Tenant: 1\r\n"), r.socket("", "X-Tenant: 2\r\n")
+		data := func(p *peer, want string) {
+			t.Helper()
+			if op, got := p.frame(); op != websocket.Text || got != want {
+				t.Fatalf("%v %q, want %q", op, got, want)
+			}
+		}
+		for _, text := range []string{"one0", "one1"} {
+			one.send(websocket.Text, text)
+			data(one, text)
+			data(two, text)
+		}
+		two.send(websocket.Text, "two0") // another tenant has its own
+		data(one, "two0")
+		data(two, "two0")
+		one.send(websocket.Text, "one2")
+		if code, reason := one.closed(); code != websocket.CloseTooMany || !strings.Contains(reason, "pace") {
+			t.Errorf("%d %q", code, reason)
+		}
+		two.send(websocket.Text, "two1")
+		data(two, "two1")
+	})
+}
+
+func TestAHeldPollKeepsItsPlaceInside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := gated(t, map[string]policy.Definition{"held": {Limit: "concurrency 1", Key: "everyone", On: []string{"poll"}}})
+		r.must("a", "1")
+		_, first := r.raw("GET " + events + "?after=latest&wait=20s HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		synctest.Wait()
+		res, body := r.do("GET", events, "")
+		if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || res.Header.Get("RateLimit") != `"held";r=0;t=1` {
+			t.Fatalf("%d %s %v", res.StatusCode, body, res.Header)
+		}
+		r.must("a", "2")
+		if res, _ := r.response(first, "GET"); res.StatusCode != 200 {
+			t.Fatal(res.Status)
+		}
+		synctest.Wait()
+		if res, body := r.do("GET", events, ""); res.StatusCode != 200 {
+			t.Errorf("%d %s: the place was not left", res.StatusCode, body)
+		}
+		if h := r.h2(); h != nil { // where the handler itself waits
+			if res, _ := r.over(h, r.request("GET", events+"?after=latest&wait=1s", "")); res.StatusCode != 200 {
+				t.Error(res.Status)
+			}
+		}
+		if res, _ := r.do("GET", events, ""); res.StatusCode != 200 {
+			t.Error(res.Status)
+		}
+	})
+}
+
+func TestAShapedPublishWaitsItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := gated(t, map[string]policy.Definition{"pace": {Limit: "leaky-queue 1/s", Key: "everyone", On: []string{"publish"}, Action: "shape", MaxWait: "2s"}})
+		begin := time.Now()
+		var took []string
+		for range 3 {
+			if res, body := r.do("POST", events, "x"); res.StatusCode != 201 {
+				t.Fatal(body)
+			}
+			took = append(took, time.Since(begin).String())
+		}
+		if got := strings.Join(took, " "); got != "0s 1s 2s" {
+			t.Error(got)
+		}
+		answers := make(chan int, 4)
+		for range 4 {
+			req := r.request("POST", events, "x")
+			go func() {
+				res, err := r.client.Do(req)
+				if err != nil {
+					answers <- 0
+					return
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+				answers <- res.StatusCode
+			}()
+		}
+		counts := map[int]int{}
+		for range 4 {
+			counts[<-answers]++
+		}
+		if counts[201] != 2 || counts[429] != 2 || time.Since(begin) != 4*time.Second {
+			t.Errorf("%v after %s", counts, time.Since(begin))
+		}
+	})
+}
+
+func TestLimitsThroughTheDoor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ids, secrets := tokens(t, "throttle:login.*", "throttle admin", "read manage publish")
+		r := newRig(t, func(s *setup) {
+			s.Identify, s.log = ids, memlog.New(memlog.Options{})
+			s.Throttle = limitsOver(t, s.log, policy.Options{Fixed: map[string]policy.Definition{"api": {Limit: "1/s"}}})
+		})
+		as := func(i int) []string { return []string{"Authorization", "Bearer " + secrets[i]} }
+		want := func(i, status int, method, path, body string) string {
+			t.Helper()
+			res, answer := r.do(method, path, body, as(i)...)
+			if res.StatusCode != status {
+				t.Fatalf("%s %s as %d: %d %s, want %d", method, path, i, res.StatusCode, answer, status)
+			}
+			return answer
+		}
+		want(1, 201, "PUT", "/v1/limits/login.web", `{"limit":"5/15m","algorithm":"sliding-log"}`)
+		want(1, 200, "PUT", "/v1/limits/login.web", `{"limit":"6/15m","algorithm":"sliding-log"}`)
+		want(0, 403, "PUT", "/v1/limits/login.web", `{"limit":"9/s"}`)
+		want(2, 403, "PUT", "/v1/limits/login.web", `{"limit":"9/s"}`)
+		want(2, 403, "DELETE", "/v1/limits/login.web", "")
+		want(0, 200, "GET", "/v1/limits/login.web", "")
+		want(0, 403, "GET", "/v1/limits/api", "")
+		want(0, 403, "POST", "/v1/limits/api/check", "")
+		want(2, 403, "POST", "/v1/limits/login.web/check", "")
+		if got := want(0, 200, "POST", "/v1/limits/login.web/check", `{"key":"ann"}`); !strings.Contains(got, `"allowed":true,"limit":6,"remaining":5`) {
+			t.Error(got)
+		}
+		for i, names := range []string{"[login.web]", "[api login.web]", "[]"} {
+			var list LimitList
+			if err := json.Unmarshal([]byte(want(i, 200, "GET", "/v1/limits", "")), &list); err != nil {
+				t.Fatal(err)
+			}
+			got := []string{}
+			for _, l := range list.Limits {
+				got = append(got, l.Name)
+			}
+			if fmt.Sprint(got) != names {
+				t.Errorf("%d sees %v, want %s", i, got, names)
+			}
+		}
+		want(1, 204, "DELETE", "/v1/limits/login.web", "")
+		want(1, 404, "GET", "/v1/limits/login.web", "")
+		if res, _ := r.do("POST", "/v1/limits/api/check", "", as(1)...); res.StatusCode != http.StatusOK {
+			t.Error(res.Status)
+		}
+	})
+}
