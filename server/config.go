@@ -13,6 +13,8 @@ import (
 // it from a file, the environment and flags. The fields are described by Fields.
 type Config struct {
 	Data      string // a directory, or ":memory:"
+	Engine    string // URL of an engine elsewhere; "" = Data
+	NATS      NATS
 	Listen    string
 	GRPC      string // an address, or "off"
 	TLS       TLS
@@ -39,7 +41,7 @@ type Topics struct {
 func Fields() []Field {
 	var all []Field
 	for _, part := range [][]Field{
-		engineFields(), listenFields(), grpcFields(), tlsFields(), accessFields(), routeFields(), topicFields(), limitFields(), throttleFields(), logFields(),
+		engineFields(), listenFields(), grpcFields(), tlsFields(), natsFields(), accessFields(), routeFields(), topicFields(), limitFields(), throttleFields(), logFields(),
 	} {
 		all = append(all, part...)
 	}

@@ -23,6 +23,7 @@ func engineFields() []Field {
 			Path: "data", Type: "directory", Default: "./parley-data", Flag: "data",
 			Doc: "Where events are kept: a directory, made when it is missing, that belongs to one server at a time; or `:memory:`, which keeps them until the server stops.",
 		}, func(c *Config) *string { return &c.Data }, parseData),
+		engineField(),
 		scalar(Field{
 			Path: "limits.memory", Type: "size", Default: "1GiB",
 			Doc: "How much the events that are only in memory may take together: those of ephemeral topics and of topics with memory durability, or all with `data: \":memory:\"`. Beyond it publishing to them is refused.",
@@ -69,7 +70,10 @@ type storage struct {
 
 // openStorage opens the engine that the configuration names. What has a run must
 // be run, which closes it in the end.
-func openStorage(c Config, log *slog.Logger) (*storage, error) {
+func openStorage(ctx context.Context, c Config, log *slog.Logger) (*storage, error) {
+	if c.Engine != "" {
+		return openNATS(ctx, c, log)
+	}
 	memory := memlog.New(memlog.Options{MaxBytes: c.Limits.Memory})
 	if c.Data == Memory {
 		return &storage{log: memory, know: func(*topic.Registry) {}}, nil

@@ -25,13 +25,19 @@ type router struct {
 
 // home gives the engine of a stream.
 func (r *router) home(s parley.Stream) engine {
-	if strings.HasPrefix(s.Name, "~") {
-		return r.memory
-	}
-	if t, ok := r.topicOf(s); ok && t.Settings.Durability == topic.Memory {
+	if r.inMemory(s) {
 		return r.memory
 	}
 	return r.durable
+}
+
+// inMemory says whether a stream is kept in memory only.
+func (r *router) inMemory(s parley.Stream) bool {
+	if strings.HasPrefix(s.Name, "~") {
+		return true
+	}
+	t, ok := r.topicOf(s)
+	return ok && t.Settings.Durability == topic.Memory
 }
 
 // topicOf finds the topic of a stream by the number in its name. The registry

@@ -93,7 +93,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	defer listeners.close()
-	st, err := openStorage(s.cfg, s.log)
+	st, err := openStorage(ctx, s.cfg, s.log)
 	if err != nil {
 		return err
 	}

@@ -75,13 +75,13 @@ func (b banner) String() string {
 }
 
 func (b banner) data() string {
-	if b.loaded.Config.Data == server.Memory {
+	if b.loaded.Config.Where() == server.Memory {
 		return "in memory, gone when it stops"
 	}
-	return b.loaded.Config.Data
+	return b.loaded.Config.Where()
 }
 
 // log is the banner of a server whose output is read by programs.
 func (b banner) log(l *slog.Logger) {
-	l.Info("serving", slog.String("version", version()), slog.String("http", b.url()), slog.String("grpc", b.at.GRPC), slog.String("data", b.loaded.Config.Data), slog.String("config", b.loaded.File))
+	l.Info("serving", slog.String("version", version()), slog.String("http", b.url()), slog.String("grpc", b.at.GRPC), slog.String("data", b.loaded.Config.Where()), slog.String("config", b.loaded.File))
 }

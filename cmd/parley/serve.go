@@ -57,7 +57,7 @@ func (a *app) started(loaded server.Loaded, at server.Addresses, console bool) {
 	b := banner{loaded: loaded, at: at, console: console, paint: a.paint}
 	if a.json {
 		// Nobody may read it; the server runs all the same.
-		_ = a.answer("serve", answer{Summary: "serving " + b.url(), Result: serving{HTTP: b.url(), GRPC: at.GRPC, Data: loaded.Config.Data}})
+		_ = a.answer("serve", answer{Summary: "serving " + b.url(), Result: serving{HTTP: b.url(), GRPC: at.GRPC, Data: loaded.Config.Where()}})
 		return
 	}
 	if loaded.Config.Log.Format == "json" {

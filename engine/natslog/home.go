@@ -36,8 +36,8 @@ func newHome(l *Log, name string) *home {
 	}
 }
 
-func (h *home) events(s parley.Stream) string { return h.prefix + kindEvents + "." + streamTokens(s) }
-func (h *home) mark(s parley.Stream) string   { return h.prefix + kindMark + "." + streamTokens(s) }
+func (h *home) events(s parley.Stream) string { return h.prefix + kindEvents + "." + Tokens(s) }
+func (h *home) mark(s parley.Stream) string   { return h.prefix + kindMark + "." + Tokens(s) }
 func (h *home) guards() string                { return h.prefix + kindGuard }
 
 // home finds where a stream lives.

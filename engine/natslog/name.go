@@ -83,9 +83,6 @@ func unhex(c byte) int {
 	return -1
 }
 
-// tail of a stream's subjects, after the kind.
-func streamTokens(s parley.Stream) string { return token(s.Namespace) + "." + token(s.Name) }
-
 // parseSubject reads the part of a subject after PREFIX.HOME. .
 func parseSubject(rest string) (kind string, s parley.Stream, ok bool) {
 	kind, rest, _ = strings.Cut(rest, ".")
@@ -113,3 +110,7 @@ func baseOf(seq uint64) parley.Position { return parley.Position(seq << indexBit
 func seqOf(p parley.Position) uint64 { return uint64(p) >> indexBits }
 
 func indexOf(p parley.Position) int { return int(p & (1<<indexBits - 1)) }
+
+// Tokens gives a stream's two tokens in a subject: the namespace's and the name's.
+// Each decodes to nothing but what it was made of.
+func Tokens(s parley.Stream) string { return token(s.Namespace) + "." + token(s.Name) }

@@ -100,7 +100,7 @@ func connect(o Options) (*nats.Conn, error) {
 	}
 	nc, err := nats.Connect(o.URL, opts...)
 	if err != nil {
-		e := &parley.Error{Code: parley.Unavailable, Field: "url", Detail: "no NATS server at " + hideUser(o.URL) + " lets us in: " + err.Error(), Fix: "start the servers, or name those that run", Err: err}
+		e := &parley.Error{Code: parley.Unavailable, Field: "url", Detail: "no NATS server at " + HideUser(o.URL) + " lets us in: " + err.Error(), Fix: "start the servers, or name those that run", Err: err}
 		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) {
 			e.Code, e.Fix = parley.Unauthenticated, "give credentials that the servers accept"
 		}
@@ -109,8 +109,8 @@ func connect(o Options) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// hideUser takes names and passwords out of URLs.
-func hideUser(urls string) string {
+// HideUser takes names and passwords out of a list of URLs, for people to see.
+func HideUser(urls string) string {
 	parts := strings.Split(urls, ",")
 	for i, p := range parts {
 		if at := strings.LastIndexByte(p, '@'); at >= 0 {

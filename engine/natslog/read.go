@@ -274,9 +274,13 @@ func (l *Log) current(ctx context.Context, s parley.Stream) (*home, *stream, err
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := h.sync(ctx); err != nil {
-		return nil, nil, err
-	}
-	st, err := h.known(ctx, s)
+	st, err := h.current(ctx, s)
 	return h, st, err
+}
+
+func (h *home) current(ctx context.Context, s parley.Stream) (*stream, error) {
+	if err := h.sync(ctx); err != nil {
+		return nil, err
+	}
+	return h.known(ctx, s)
 }

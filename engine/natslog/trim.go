@@ -67,8 +67,36 @@ func (h *home) lastBelow(ctx context.Context, s parley.Stream, seq uint64) (it i
 
 // Remove implements parley.Remover. Positions go on rising in the stream's next
 // life. A mark stays behind, some hundred bytes for each stream that was removed.
+// Whoever says where streams live may have forgotten it: the memory home is looked
+// at in any case.
 func (l *Log) Remove(ctx context.Context, s parley.Stream) error {
-	h, st, err := l.current(ctx, s)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := checkStream(s); err != nil {
+		return err
+	}
+	h, err := l.home(s)
+	if err != nil {
+		return err
+	}
+	if memory := l.homes[len(l.homes)-1]; memory != h {
+		left, err := memory.last(ctx, memory.events(s))
+		if err != nil {
+			return err
+		}
+		if left.Seq != 0 {
+			if err := memory.remove(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	return h.remove(ctx, s)
+}
+
+func (h *home) remove(ctx context.Context, s parley.Stream) error {
+	l := h.l
+	st, err := h.current(ctx, s)
 	if err != nil {
 		return err
 	}
