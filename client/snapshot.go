@@ -11,7 +11,7 @@ import (
 // Snapshot gives a copy of everything that the server has stored, as it was at
 // one commit, while the server goes on. The caller reads it to its end, which it
 // has only if the copy is whole, and closes it. Errors: Forbidden without the
-// scope admin, Unprocessable from a server that keeps everything in memory,
+// scope admin, Unprocessable from a server that keeps nothing on a disk of its own,
 // Unavailable.
 func (c *Client) Snapshot(ctx context.Context) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(nil, "v1", "snapshot"), nil)

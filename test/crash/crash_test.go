@@ -4,7 +4,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"testing"
@@ -43,6 +45,7 @@ type world struct {
 	live  *rig.Server
 
 	kills, early int
+	copied       int64 // bytes of snapshots
 	starts       []time.Duration
 	stop, finish context.CancelFunc
 }
@@ -74,10 +77,7 @@ func newWorld(t *testing.T, name string) *world {
 	}
 	t.Cleanup(func() {
 		stop()
-		if t.Failed() { // the gate may be closed
-			w.crowd.gate.TryLock()
-			w.crowd.gate.Unlock()
-		}
+		w.crowd.open()
 		a.close()
 		w.crowd.writing.Wait()
 		w.crowd.work.Wait()
@@ -113,13 +113,32 @@ func (w *world) wait(d time.Duration) {
 	}
 }
 
+// copy takes a snapshot for as long as the server lives.
+func (w *world) copy() int64 {
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, base+"/v1/snapshot", nil)
+	if err != nil {
+		w.led.wrong("%v", err)
+		return 0
+	}
+	res, err := w.api.http.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		w.led.wrong("a snapshot is answered with %s", res.Status)
+	}
+	n, _ := io.Copy(io.Discard, res.Body) // until it is killed
+	return n
+}
+
 // kill ends the server under load, and closes the gate when nobody has a request
 // under way.
 func (w *world) kill() {
 	w.wait(50*time.Millisecond + time.Duration(w.dice.Int64N(int64(700*time.Millisecond))))
 	w.live.Kill()
 	w.kills++
-	w.crowd.gate.Lock()
+	w.crowd.close()
 }
 
 // check holds what is there to what was sent, with the gate closed.
@@ -243,8 +262,8 @@ func (w *world) report(began time.Time) {
 	for _, f := range w.reads {
 		conns += fmt.Sprintf(" %s %d in %d connections;", f.name, f.total, f.conns)
 	}
-	w.t.Logf("%d kills under load, %d while starting, in %v; %d requests, %d events acknowledged, %d there; %d attempts without an answer, %d given up, %d answered as repeats; refused: %v; start p50 %v, max %v; readers:%s",
-		w.kills, w.early, time.Since(began).Round(time.Second), requests, w.led.events, len(w.shelf.where), w.led.unknown, abandoned, w.led.found, w.led.refused,
+	w.t.Logf("%d kills under load, %d while starting, in %v; %d requests, %d events acknowledged, %d there; %d attempts without an answer, %d given up, %d answered as repeats; refused: %v; %d bytes of snapshots; start p50 %v, max %v; readers:%s",
+		w.kills, w.early, time.Since(began).Round(time.Second), requests, w.led.events, len(w.shelf.where), w.led.unknown, abandoned, w.led.found, w.led.refused, w.copied,
 		w.starts[len(w.starts)/2].Round(time.Millisecond), w.starts[len(w.starts)-1].Round(time.Millisecond), conns)
 }
 
@@ -254,8 +273,15 @@ func TestKilled(t *testing.T) {
 	began := time.Now()
 	w := newWorld(t, "killed")
 	for round := range *rounds {
-		w.crowd.gate.Unlock()
+		w.crowd.open()
+		copied := make(chan int64, 1)
+		if round%4 == 2 { // the log goes on in another file, and segments are written
+			go func() { copied <- w.copy() }()
+		} else {
+			copied <- 0
+		}
 		w.kill()
+		w.copied += <-copied
 		if round%3 == 1 {
 			w.stumble()
 		}
@@ -267,7 +293,7 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	w.finish()
-	w.crowd.gate.Unlock()
+	w.crowd.open()
 	w.drain()
 	w.check()
 	w.checkAll()

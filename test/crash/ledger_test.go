@@ -32,6 +32,7 @@ type request struct {
 	leave          bool   // it is given up when its first attempt has no answer
 	events         []event
 	data           []string // of the events
+	begun          time.Time
 
 	// Guarded by the ledger.
 	acked     time.Time // zero = no answer yet
@@ -94,6 +95,7 @@ func newLedger(writers int) *ledger {
 func (l *ledger) begin(r *request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	r.begun = time.Now()
 	l.writers[r.writer] = append(l.writers[r.writer], r)
 }
 

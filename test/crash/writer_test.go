@@ -32,6 +32,7 @@ type crowd struct {
 	api     *api
 	led     *ledger
 	gate    sync.RWMutex
+	closed  bool            // the gate is; of the test alone
 	last    context.Context //nolint:containedctx // ends when no further request may begin
 	work    sync.WaitGroup  // of readers
 	writing sync.WaitGroup  // of writers
@@ -39,13 +40,27 @@ type crowd struct {
 
 // start starts the writers, with the gate closed. Half of them speak gRPC.
 func (c *crowd) start(ctx context.Context, n int, seed uint64) {
-	c.gate.Lock()
+	c.close()
 	for i := range n {
 		w := &writer{crowd: c, id: i, dice: rand.New(rand.NewPCG(seed, uint64(i))), send: c.api.overHTTP}
 		if i%2 == 1 {
 			w.send = c.api.overRPC
 		}
 		c.writing.Go(func() { w.run(ctx) })
+	}
+}
+
+// close waits until no request is under way, and lets none begin.
+func (c *crowd) close() {
+	c.gate.Lock()
+	c.closed = true
+}
+
+// open lets the writers go on.
+func (c *crowd) open() {
+	if c.closed {
+		c.closed = false
+		c.gate.Unlock()
 	}
 }
 

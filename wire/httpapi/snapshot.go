@@ -29,7 +29,7 @@ func (a *API) snapshotRoutes() []door.Route {
 // it the copy ends without its digest, and the connection without its end.
 func (a *API) snapshot(c *door.Call) error {
 	if a.opt.Snapshot == nil {
-		return &parley.Error{Code: parley.Unprocessable, Detail: "the server keeps everything in memory: there is nothing to copy", Fix: "run it with --data DIR"}
+		return &parley.Error{Code: parley.Unprocessable, Detail: "the server keeps nothing on a disk of its own that it could copy", Fix: "run it with --data DIR; a cluster is copied with its own tools"}
 	}
 	h := c.W.Header()
 	h.Set("Content-Type", "application/octet-stream")
