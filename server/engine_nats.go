@@ -20,6 +20,7 @@ type NATS struct {
 	Key         string // file
 	Replicas    int
 	Prefix      string
+	Memory      int64
 	Synced      bool
 }
 
@@ -56,6 +57,10 @@ func natsFields() []Field {
 			Path: "nats.prefix", Type: "name", Default: "parley",
 			Doc: "How the names of all streams and subjects in NATS begin. Servers with one prefix are one cluster.",
 		}, func(c *Config) *string { return &c.NATS.Prefix }, parseText),
+		scalar(Field{
+			Path: "nats.memory", Type: "size", Default: "256MiB",
+			Doc: "How much the events that are only in memory may take together on each NATS server, which reserves it: those of ephemeral topics and of topics with memory durability. Beyond it publishing to them is refused.",
+		}, func(c *Config) *int64 { return &c.NATS.Memory }, parseMemory),
 		scalar(Field{
 			Path: "nats.synced", Type: "true or false", Default: "false",
 			Doc: "Says that the NATS servers run with `sync_interval: always`, which a client cannot find out. Without it the server warns at its start that a power cut of most of them may take acknowledged events away.",
@@ -101,7 +106,7 @@ func openNATS(ctx context.Context, c Config, log *slog.Logger) (*storage, error)
 	r := &router{}
 	l, err := natslog.Open(ctx, natslog.Options{
 		URL: c.Engine, Credentials: c.NATS.Credentials, TLS: secure, Prefix: c.NATS.Prefix, Replicas: c.NATS.Replicas,
-		MemoryBytes: c.Limits.Memory, Synced: c.NATS.Synced, Logger: log,
+		MemoryBytes: c.NATS.Memory, Synced: c.NATS.Synced, Logger: log,
 		Home: func(s parley.Stream) int {
 			if r.inMemory(s) {
 				return natslog.Memory
@@ -125,7 +130,7 @@ func natsProblem(err error) error {
 	switch e.Field {
 	case "url", "version", "jetstream", "max_payload":
 		e.Field = "engine"
-	case "replicas", "prefix":
+	case "replicas", "prefix", "memory":
 		e.Field = "nats." + e.Field
 	}
 	return e

@@ -217,7 +217,12 @@ func (h *home) ensure(ctx context.Context, want jetstream.StreamConfig) error {
 	if apiCode(err) == codeNoStream {
 		err = h.l.x.api(ctx, "STREAM.CREATE."+h.stream, want, &info)
 		if code := apiCode(err); code == codeNoPeers || code == codeResources || code == 10074 {
-			return &parley.Error{Code: parley.Unsupported, Field: "replicas", Detail: fmt.Sprintf("the NATS servers cannot keep %d replicas: %v", want.Replicas, err), Fix: "let as many servers with JetStream run, with room to store, or lower the replicas", Err: err}
+			e := &parley.Error{Code: parley.Unsupported, Field: "replicas", Detail: fmt.Sprintf("the NATS servers cannot keep %d replicas: %v", want.Replicas, err), Fix: "let as many servers with JetStream run, with room to store, or lower the replicas", Err: err}
+			if want.Storage == jetstream.MemoryStorage {
+				e.Field, e.Detail = "memory", fmt.Sprintf("the NATS servers cannot reserve %d bytes of memory: %v", want.MaxBytes, err)
+				e.Fix = "raise max_memory_store in their configuration, or ask for less"
+			}
+			return e
 		}
 	}
 	if err != nil {
