@@ -34,6 +34,7 @@ var steps = []step{
 	{"crash", "servers that are killed, and planted faults that tests must find", 10 * time.Minute, (*bench).crash},
 	{"script", "the command line by scripts, and the examples", 6 * time.Minute, (*bench).script},
 	{"interop", "other people's clients against the server", 10 * time.Minute, (*bench).interop},
+	{"cluster", "several servers over an engine of several machines", 10 * time.Minute, (*bench).cluster},
 	{"browser", "a browser against the server and its console", 10 * time.Minute, (*bench).browser},
 }
 

@@ -177,6 +177,10 @@ func (b *bench) interop(ctx context.Context) error {
 	return b.goTest(ctx, filepath.Join(b.root, "test"), "-timeout=500s", "./interop/...")
 }
 
+func (b *bench) cluster(ctx context.Context) error {
+	return b.goTest(ctx, filepath.Join(b.root, "test", "cluster"), "-timeout=500s", "./...")
+}
+
 func (b *bench) browser(ctx context.Context) error {
 	return b.goTest(ctx, filepath.Join(b.root, "test"), "-timeout=500s", "./browser/...")
 }
