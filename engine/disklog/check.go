@@ -18,7 +18,8 @@ func CheckSnapshot(r io.Reader) error {
 	if err := checkEntries(tar.NewReader(from)); err != nil {
 		return from.instead(err)
 	}
-	// What follows is padding, which a copy is not whole without.
+	// What follows is padding: it is read so that a copy that is made meanwhile has
+	// it, and a connection that breaks there is noticed.
 	_, err := io.Copy(io.Discard, from)
 	return err
 }
