@@ -29,7 +29,7 @@ func grpcFields() []Field {
 func (s *Server) rpc(p parts) (*grpcapi.API, error) {
 	return grpcapi.New(grpcapi.Options{
 		Topics: p.topics, Hub: p.hub, Lives: s.lives, Context: p.life, TLS: s.tls,
-		Identify: s.identify, Admission: admission{p.limits}, Observe: s.metrics, Log: s.log,
+		Identify: s.identify, Admission: admission{p.limits}, Throttle: p.limits, RateLimits: s.envoy, Observe: s.metrics, Log: s.log,
 		Limits: grpcapi.Limits{Message: int(s.cfg.Limits.Body), Lives: s.cfg.Limits.Lives},
 	})
 }

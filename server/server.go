@@ -15,6 +15,7 @@ import (
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
+	"github.com/parleyhq/parley/wire/grpcapi/envoyrls"
 	"github.com/parleyhq/parley/wire/httpapi"
 )
 
@@ -59,6 +60,7 @@ type Server struct {
 	identify door.Identifier
 	tls      *tls.Config
 	metrics  *metrics
+	envoy    *envoyrls.Service // nil = none is configured
 	lives    *door.Lives
 	ready    atomic.Bool
 }
@@ -78,6 +80,9 @@ func New(cfg Config, opt Options) (*Server, error) {
 		return nil, err
 	}
 	if s.tls, err = cfg.TLS.config(); err != nil {
+		return nil, err
+	}
+	if s.envoy, err = readDomains(cfg.Throttle.Envoy, s.metrics.decided); err != nil {
 		return nil, err
 	}
 	RegisterCodecs()

@@ -19,6 +19,7 @@ import (
 type Throttle struct {
 	Limits  map[string]policy.Definition
 	Trusted []string // addresses and networks
+	Envoy   []string // files
 }
 
 func throttleFields() []Field {
@@ -28,7 +29,7 @@ func throttleFields() []Field {
 		Example: "{per-ip: {limit: \"100/1m burst=20\", key: ip, on: [publish, poll]}, streams: {limit: \"concurrency 20\", on: [subscribe]}}",
 	}
 	limits.set = setLimits
-	return []Field{
+	return append([]Field{
 		limits,
 		list(Field{
 			Path: "throttle.trusted", Type: "list of addresses and networks", Example: "[\"10.0.0.0/8\", \"192.0.2.7\"]",
@@ -39,7 +40,7 @@ func throttleFields() []Field {
 			}
 			return nil
 		}),
-	}
+	}, envoyFields()...)
 }
 
 func setLimits(c *Config, n *yaml.Node) error {
@@ -94,6 +95,11 @@ func limitOf(n *yaml.Node) (d policy.Definition, err error) {
 	return d, nil
 }
 
+// decided counts what a limit decided.
+func (m *metrics) decided(limit string, o policy.Outcome) {
+	m.limited.WithLabelValues(limit, string(o)).Inc()
+}
+
 // limits loads the limits of the configuration and those that were put.
 func (s *Server) limits(ctx context.Context, log parley.Log, topics *topic.Registry) (*policy.Registry, error) {
 	trusted, err := httpthrottle.ParseTrusted(s.cfg.Throttle.Trusted...)
@@ -102,7 +108,7 @@ func (s *Server) limits(ctx context.Context, log parley.Log, topics *topic.Regis
 	}
 	limits, err := policy.New(log, policy.Options{
 		Fixed: s.cfg.Throttle.Limits, Trusted: trusted, Logger: s.log,
-		Observe: func(limit string, o policy.Outcome) { s.metrics.limited.WithLabelValues(limit, string(o)).Inc() },
+		Observe: s.metrics.decided,
 		Gone:    func(limit string) { s.metrics.limited.DeletePartialMatch(prometheus.Labels{"limit": limit}) },
 	})
 	if err != nil {

@@ -4,12 +4,19 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 )
 
@@ -194,4 +201,88 @@ func TestChecksOverHTTP(t *testing.T) {
 	check(`{"key":"u","cost":0}`, "true 3 1 false true ")
 	check(`{"key":"u","refund":true}`, "true 3 2 false true ")
 	check(`{"key":"u","cost":4}`, "false 3 2 false true impossible")
+}
+
+func TestEnvoysFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "edge.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`
+domain: edge
+descriptors:
+  - key: path
+    value: /login
+    rate_limit: {unit: hour, requests_per_unit: 1}
+  - key: path
+    rate_limit: {unlimited: true}
+  - key: shy
+    shadow_mode: true
+    rate_limit: {name: shy, unit: MINUTE, requests_per_unit: 0}
+    descriptors:
+      - key: inner
+        value: a*
+`)
+	l, err := load(t, "throttle: {envoy: ["+file+"]}", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, func(c *Config, _ *Options) { c.GRPC, c.Throttle = "127.0.0.1:0", l.Config.Throttle })
+	conn, err := grpc.NewClient(r.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ask := func(key, value, want string) {
+		t.Helper()
+		// what an Envoy sends: domain = 1, descriptors = 2 {entries = 1 {key = 1, value = 2}}
+		field := func(n byte, body string) string { return string([]byte{n<<3 | 2, byte(len(body))}) + body }
+		in := wireBytes(field(1, "edge") + field(2, field(1, field(1, key)+field(2, value))))
+		var out wireBytes
+		if err := conn.Invoke(t.Context(), "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", &in, &out, grpc.ForceCodec(rawCodec{})); err != nil {
+			t.Fatal(err)
+		}
+		if got := map[byte]string{1: "OK", 2: "OVER_LIMIT"}[out[1]]; out[0] != 1<<3 || got != want {
+			t.Errorf("%s=%s: %x, want %s", key, value, out, want)
+		}
+	}
+	ask("path", "/login", "OK")
+	ask("path", "/login", "OVER_LIMIT")
+	ask("path", "/", "OK")
+	ask("shy", "x", "OK")
+	if text := r.want(200, "GET", "/metrics", ""); !strings.Contains(text, `parley_throttle_decisions_total{decision="rejected",limit="edge.path_/login"} 1`) || !strings.Contains(text, `{decision="would_reject",limit="edge.shy"} 1`) {
+		t.Error(text)
+	}
+	for text, want := range map[string]string{
+		"domain: edge\ndescriptors:\n  - kee: x": "throttle.envoy[0]",
+		"domain: ''":                             "throttle.envoy[0].domain",
+		"domain: a\ndescriptors: [{key: k, rate_limit: {unit: fortnight}}]": "throttle.envoy[0].descriptors[0].rate_limit.unit",
+	} {
+		write(text)
+		_, err := New(l.Config, Options{})
+		var e *parley.Error
+		if !errors.As(err, &e) || e.Field != want || e.Fix == "" {
+			t.Errorf("%q: %v, want an error about %s", text, err, want)
+		}
+	}
+	_ = os.Remove(file)
+	if _, err := New(l.Config, Options{}); parley.CodeOf(err) != parley.NotFound {
+		t.Error(err)
+	}
+}
+
+// wireBytes is a message as it is on the wire, so that no generated code is
+// between the test and the bytes.
+type wireBytes []byte
+
+type rawCodec struct{}
+
+func (rawCodec) Name() string                  { return "proto" }
+func (rawCodec) Marshal(v any) ([]byte, error) { return *v.(*wireBytes), nil }
+func (rawCodec) Unmarshal(b []byte, v any) error {
+	*v.(*wireBytes) = append(wireBytes(nil), b...)
+	return nil
 }

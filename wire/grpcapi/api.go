@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
+	rls "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
@@ -18,7 +20,9 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
+	"github.com/parleyhq/parley/wire/grpcapi/envoyrls"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
 
@@ -30,14 +34,16 @@ type Options struct {
 	// server drains.
 	Lives *door.Lives
 	// Context ends what is still open: the server's life.
-	Context   context.Context //nolint:containedctx // streams end with the server
-	TLS       *tls.Config     // nil = plain text
-	Identify  door.Identifier // nil = door.Open
-	Admission door.Admission  // nil = door.AdmitAll
-	Observe   Observer        // nil = nobody
-	Log       *slog.Logger    // nil = slog.Default
-	Now       func() time.Time
-	Limits    Limits
+	Context    context.Context   //nolint:containedctx // streams end with the server
+	TLS        *tls.Config       // nil = plain text
+	Identify   door.Identifier   // nil = door.Open
+	Admission  door.Admission    // nil = door.AdmitAll
+	Throttle   *policy.Registry  // limits to check; nil = none
+	RateLimits *envoyrls.Service // for Envoys; nil = the service is not served
+	Observe    Observer          // nil = nobody
+	Log        *slog.Logger      // nil = slog.Default
+	Now        func() time.Time
+	Limits     Limits
 }
 
 // Limits of calls and connections. Zero fields are the defaults.
@@ -107,10 +113,16 @@ func New(opt Options) (*API, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.Throttle == nil {
+		var err error
+		if opt.Throttle, err = policy.New(nil, policy.Options{}); err != nil { // one that holds none, and is never loaded
+			return nil, err
+		}
+	}
 	opt.Limits = opt.Limits.withDefaults()
 	a := &API{opt: opt, routes: map[string]*door.Route{}, health: health.NewServer()}
 	a.life, a.end = context.WithCancel(opt.Context)
-	table := Routes()
+	table := append(Routes(), envoyRoute)
 	for i := range table {
 		a.routes[table[i].Path] = &table[i]
 	}
@@ -133,7 +145,11 @@ func (a *API) build() *grpc.Server {
 		options = append(options, grpc.Creds(credentials.NewTLS(a.opt.TLS)))
 	}
 	s := grpc.NewServer(options...)
-	for _, desc := range services {
+	all := services
+	if a.opt.RateLimits != nil {
+		all = append(slices.Clone(all), &rls.RateLimitService_ServiceDesc)
+	}
+	for _, desc := range all {
 		s.RegisterService(a.guarded(desc), &service{api: a})
 		a.health.SetServingStatus(desc.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
 	}
@@ -143,7 +159,7 @@ func (a *API) build() *grpc.Server {
 }
 
 // services are ours, as generated.
-var services = []*grpc.ServiceDesc{&parleyv1.Publish_ServiceDesc, &parleyv1.Subscribe_ServiceDesc, &parleyv1.Topics_ServiceDesc}
+var services = []*grpc.ServiceDesc{&parleyv1.Publish_ServiceDesc, &parleyv1.Subscribe_ServiceDesc, &parleyv1.Topics_ServiceDesc, &parleyv1.Throttle_ServiceDesc}
 
 // service implements them. Embedding the Unsafe interfaces makes an RPC that is
 // not implemented fail the build.
@@ -151,6 +167,8 @@ type service struct {
 	parleyv1.UnsafePublishServer
 	parleyv1.UnsafeSubscribeServer
 	parleyv1.UnsafeTopicsServer
+	parleyv1.UnsafeThrottleServer
+	rls.UnsafeRateLimitServiceServer
 	api *API
 }
 

@@ -63,7 +63,7 @@ var twins = map[string]struct{ http, why string }{
 // for the same scope.
 func TestRPCsAndHTTPRoutes(t *testing.T) {
 	r := newRig(t, nil)
-	web, err := httpapi.New(httpapi.Options{Topics: r.topics, Hub: r.hub, Lives: r.lives, Context: t.Context()})
+	web, err := httpapi.New(httpapi.Options{Topics: r.topics, Hub: r.hub, Lives: r.lives, Context: t.Context(), Throttle: r.api.opt.Throttle})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +398,7 @@ func TestReflectionAndHealth(t *testing.T) {
 	for _, s := range m.GetListServicesResponse().GetService() {
 		names = append(names, s.GetName())
 	}
-	for _, want := range []string{"parley.v1.Publish", "parley.v1.Subscribe", "parley.v1.Topics", "grpc.health.v1.Health"} {
+	for _, want := range []string{"parley.v1.Publish", "parley.v1.Subscribe", "parley.v1.Topics", "parley.v1.Throttle", "grpc.health.v1.Health"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("reflection lists %v, not %s", names, want)
 		}

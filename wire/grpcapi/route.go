@@ -20,5 +20,9 @@ func Routes() []door.Route {
 		{Path: "/parley.v1.Topics/CreateTopic", Name: "topic-create", Verb: "manage", On: "topic", Errors: []parley.Code{parley.Invalid, parley.Exists}, Summary: "Create a topic."},
 		{Path: "/parley.v1.Topics/UpdateTopic", Name: "topic-put", Verb: "manage", On: "topic", Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable}, Summary: "Change a topic's settings."},
 		{Path: "/parley.v1.Topics/DeleteTopic", Name: "topic-delete", Verb: "manage", On: "topic", Errors: []parley.Code{parley.NotFound}, Summary: "Delete a topic with all its events."},
+		{Path: "/parley.v1.Throttle/Check", Name: "limit-check", Pattern: "throttle", Verb: "throttle", On: "limit", Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable}, Summary: "Ask a limit for units of a key, only look, or give units back."},
 	}
 }
+
+// envoyRoute is somebody else's protocol, for which there is no route in HTTP.
+var envoyRoute = door.Route{Path: "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", Name: "ratelimit", Pattern: "throttle", Verb: "throttle", On: "domain", Errors: []parley.Code{parley.Invalid, parley.Overloaded}, Summary: "Envoy's rate limit service."}
