@@ -66,7 +66,7 @@ func resume(marks []cursor.Mark, s source) (parley.Position, *Notice) {
 	if s.number > newest && !s.successor {
 		return first, gapAt(first, s)
 	}
-	return 0, &Notice{Kind: Reset, Topic: s.topic, Partition: s.partition}
+	return anew(s), &Notice{Kind: Reset, Topic: s.topic, Partition: s.partition}
 }
 
 // join puts marks together; of two for one stream, the further one counts.
@@ -89,7 +89,7 @@ next:
 func resumeAt(m cursor.Mark, s source) (parley.Position, *Notice) {
 	switch {
 	case s.stats.Epoch != 0 && m.Epoch != 0 && m.Epoch != s.stats.Epoch:
-		return 0, &Notice{Kind: Reset, Topic: s.topic, Partition: s.partition}
+		return anew(s), &Notice{Kind: Reset, Topic: s.topic, Partition: s.partition}
 	case m.Next > max(s.stats.End, first):
 		return max(s.stats.End, first), &Notice{Kind: Ahead, Topic: s.topic, Partition: s.partition, From: s.stats.End, To: m.Next}
 	}
@@ -100,8 +100,12 @@ func resumeAt(m cursor.Mark, s source) (parley.Position, *Notice) {
 	return at, nil
 }
 
+// anew is where a reader begins whose place is of no use: at a place, so that it
+// is told of a gap from there on.
+func anew(s source) parley.Position { return max(s.stats.Earliest, first) }
+
 func gapAt(at parley.Position, s source) *Notice {
-	if at == 0 || at >= s.stats.Earliest || s.stats.Earliest == 0 {
+	if at == 0 || at >= s.stats.Low { // positions are not dense: the earliest may be far above
 		return nil
 	}
 	return &Notice{Kind: Gap, Topic: s.topic, Partition: s.partition, From: at, To: s.stats.Earliest}

@@ -11,6 +11,7 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/cursor"
 	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/engine/memlog"
 )
 
 func expect(t *testing.T, d Delivery, want string) {
@@ -145,6 +146,47 @@ func TestDeletedAndRecreated(t *testing.T) {
 		s = r.subscribe(Request{Topics: []string{"a"}, From: After(cursor)})
 		defer s.Close()
 		expect(t, r.next(s), "[reset 0-0] new")
+	})
+}
+
+// lateWait is a log whose Wait returns no sooner than it is let.
+type lateWait struct {
+	*memlog.Log
+	let chan struct{}
+}
+
+func (l lateWait) Wait(ctx context.Context, at ...parley.Place) error {
+	err := l.Log.Wait(ctx, at...)
+	<-l.let
+	return err
+}
+
+// TestRetentionOvertakesTheFirstEvents trims an empty stream's first events before
+// its follower has read them.
+func TestRetentionOvertakesTheFirstEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := lateWait{memlog.New(memlog.Options{}), make(chan struct{})}
+		r := newRigOn(t, log, Options{})
+		if _, err := r.topics.Create(t.Context(), "a", topic.Settings{}); err != nil {
+			t.Fatal(err)
+		}
+		parked := r.subscribe(Request{Topics: []string{"a"}})
+		defer parked.Close()
+		parked.Park(make(wakeChan, 1))
+		synctest.Wait() // the follower waits for the first event
+		r.publish("a", "1")
+		s := r.subscribe(Request{Topics: []string{"a"}, From: Earliest()})
+		defer s.Close()
+		expect(t, r.next(s), "1")
+		r.publish("a", "2")
+		last := r.publish("a", "3")
+		if err := log.Trim(t.Context(), r.stream("a", 0), last[0].Position); err != nil {
+			t.Fatal(err)
+		}
+		close(log.let)
+		synctest.Wait()
+		expect(t, r.next(s), "[gap 2-3] 3")
+		expect(t, r.next(parked), "[gap 1-3] 3")
 	})
 }
 

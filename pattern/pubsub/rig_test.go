@@ -23,7 +23,11 @@ type rig struct {
 // newRig makes a hub and runs it; the test's end stops it.
 func newRig(t testing.TB, o Options) *rig {
 	t.Helper()
-	log := memlog.New(memlog.Options{})
+	return newRigOn(t, memlog.New(memlog.Options{}), o)
+}
+
+func newRigOn(t testing.TB, log parley.Log, o Options) *rig {
+	t.Helper()
 	topics := topic.New(log, topic.Options{AutoCreate: true})
 	if err := topics.Load(t.Context()); err != nil {
 		t.Fatal(err)

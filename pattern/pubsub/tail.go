@@ -60,6 +60,7 @@ func (t *tail) followFromEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	end = max(end, first) // from 0 the log would read over what is trimmed meanwhile
 	t.reset(end)
 	for run, err := range parley.Follow(ctx, t.hub.log, parley.Place{Stream: t.stream(), At: end}, followBytes) {
 		if err != nil {
