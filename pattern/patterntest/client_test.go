@@ -40,9 +40,9 @@ func openClient(w *patterntest.World) patterntest.Door {
 	return bySDK{wire, rpc, c}
 }
 
-func (c bySDK) Cut() {
-	c.wires.Cut()
-	c.rpc.Cut()
+func (c bySDK) Cut(outage time.Duration) {
+	c.wires.Cut(outage)
+	c.rpc.Cut(outage)
 }
 
 func (c bySDK) Ways(pattern string) []patterntest.Way {

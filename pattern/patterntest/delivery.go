@@ -21,6 +21,7 @@ var deliveryChecks = []check{
 	{"Slow", "a reader that takes its time gets every event once", slow},
 	{"Idle", "hours of silence lose no reader", idle},
 	{"Cut", "a reader whose connections break gets every event once", cut},
+	{"Outage", "a server that cannot be reached for minutes loses no reader, and no reader what came meanwhile", outage},
 	{"CutBeforeTheFirst", "a connection that breaks before its first event is resumed where it began, not begun anew", cutBeforeTheFirst},
 }
 
@@ -176,7 +177,7 @@ func (w *World) same(got, want parley.Event) {
 
 // slow lets far more pile up than connections hold.
 func slow(s *scene) {
-	const last = 60
+	const last = 40
 	r := s.read(from("earliest"))
 	for i := 1; i <= last; i++ {
 		s.publish(aTopic, padded(i))
@@ -205,7 +206,7 @@ func cut(s *scene) {
 	r := s.read(from("earliest"))
 	for at := 1; at < 40; at += 5 {
 		r.upTo(at, at+2)
-		s.door.Cut()
+		s.door.Cut(0)
 		s.put(aTopic, at+5, at+9)
 		r.upTo(at+3, at+4)
 	}
@@ -213,11 +214,24 @@ func cut(s *scene) {
 	r.quiet()
 }
 
+func outage(s *scene) {
+	s.put(aTopic, 1, 3)
+	r := s.read(from("latest"))
+	r.settled()
+	for n := 4; n <= 6; n += 2 {
+		s.door.Cut(5 * time.Minute)
+		s.put(aTopic, n, n+1)
+		s.pass(6 * time.Minute)
+		r.upTo(n, n+1)
+	}
+	r.quiet()
+}
+
 func cutBeforeTheFirst(s *scene) {
 	s.put(aTopic, 1, 3)
 	r := s.read(from("latest"))
 	r.settled()
-	s.door.Cut()
+	s.door.Cut(0)
 	s.put(aTopic, 4, 5)
 	r.upTo(4, 5)
 }

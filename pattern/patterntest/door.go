@@ -3,6 +3,7 @@ package patterntest
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/topic"
@@ -15,8 +16,9 @@ type Door interface {
 	// "sse", "websocket"); none when the pattern is not behind it. The names are
 	// unique within the door, and the same way may serve two patterns.
 	Ways(pattern string) []Way
-	// Cut breaks every connection of the door, as a network would.
-	Cut()
+	// Cut breaks every connection of the door, as a network would, and for a while
+	// lets none be made.
+	Cut(outage time.Duration)
 }
 
 // Way is one way to subscribe.

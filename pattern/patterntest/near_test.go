@@ -23,7 +23,7 @@ var _ interface {
 
 func openNear(w *patterntest.World) patterntest.Door { return near{w} }
 
-func (n near) Cut() {} // there is nothing between
+func (n near) Cut(time.Duration) {} // there is nothing between
 
 func (n near) Ways(pattern string) []patterntest.Way {
 	switch pattern {

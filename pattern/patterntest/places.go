@@ -1,6 +1,8 @@
 package patterntest
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -12,6 +14,7 @@ var placeChecks = []check{
 	{"ResumeKeys", "a cursor holds a place in every partition: none is lost or doubled in any of them", resumeKeys},
 	{"Ephemeral", "what is ephemeral is delivered to who asks for it, and does not move the cursor", ephemeralCase},
 	{"Trimmed", "a reader whose events retention has dropped is told of the gap, and then gets all that are left", trimmedCase},
+	{"Overtaken", "a reader at work that is so slow that retention overtakes it is told of the gap where it is", overtaken},
 	{"Recreated", "a cursor of a topic that was deleted and made again is answered with a reset, and then the new topic from its beginning", recreated},
 	{"RecreatedLive", "a reader at work on a topic that is deleted and made again is told before it gets an event of the new one", recreatedLive},
 	{"RecreatedLater", "a reader that comes back between the deletion of a topic and its second creation is told as well", recreatedLater},
@@ -113,6 +116,41 @@ func trimmedCase(s *scene) {
 	s.put(aTopic, end, end)
 	r.upTo(end, end)
 	r.quiet()
+}
+
+func overtaken(s *scene) {
+	const last = 40 // more than most connections hold; a way that has all on its way may get all
+	var newest parley.Position
+	r := s.read(from("earliest"))
+	for i := 1; i <= last; i++ {
+		newest = s.publish(aTopic, padded(i))[0].Position
+	}
+	r.expect("1")
+	end := s.trim(aTopic, newest-10, last+1)
+	told := false
+	for next := 2; next < end; {
+		got := r.next()
+		if got.Notice == "gap" {
+			told = true
+			continue
+		}
+		n, err := strconv.Atoi(word(got))
+		if err != nil || n != next && (!told || n != s.first(aTopic)) {
+			s.Fatalf("got %s, want %d; a gap was told: %t", word(got), next, told)
+		}
+		next = n + 1
+	}
+	r.quiet()
+}
+
+// first is the number of a topic's oldest event.
+func (s *scene) first(name string) int {
+	s.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(string(s.stored(name)[0].Data)))
+	if err != nil {
+		s.Fatal(err)
+	}
+	return n
 }
 
 func recreated(s *scene) {

@@ -106,6 +106,7 @@ func subscribeTo(name string) pubsub.Request { return pubsub.Request{Topics: []s
 
 var pollChecks = []check{
 	{"Poll/AtOnce", "a short poll answers at once, with nothing and the same cursor when there is nothing", pollAtOnce},
+	{"Poll/OwnWrites", "a poll sees what was acknowledged before it began, whoever else is reading", pollOwnWrites},
 	{"Poll/Limit", "a page has at most limit events, says whether there are more, and its cursor goes on behind them", pollLimit},
 	{"Poll/Held", "a held poll that ends without an event took the whole wait, and answers with nothing and the same cursor", pollHeld},
 	{"Poll/Woken", "a held poll is answered the moment that an event is there", pollWoken},
@@ -154,6 +155,18 @@ func pollAtOnce(s *scene) {
 	s.has(s.poll(PollQuery{After: "latest"}), 1, 0)
 	if took := time.Since(began); took != 0 {
 		s.Errorf("short polls took %s", took)
+	}
+}
+
+func pollOwnWrites(s *scene) {
+	s.put(aTopic, 1, 1)
+	live := s.readBy(s.door.Ways("poll")[0], from("latest"))
+	live.settled()
+	for n := 2; n <= 40; n++ {
+		here := s.poll(PollQuery{After: "latest"}).Cursor
+		s.put(aTopic, n, n)
+		s.has(s.poll(PollQuery{After: here}), n, n)
+		live.upTo(n, n)
 	}
 }
 

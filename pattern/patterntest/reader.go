@@ -59,22 +59,25 @@ func (r *reader) end() {
 	<-r.done
 }
 
-// retry is how long a reader waits before it comes back.
-const retry = 100 * time.Millisecond
+// A reader that lost its connection comes back at first after retry, and then
+// after longer and longer waits.
+const (
+	retry    = 100 * time.Millisecond
+	maxRetry = 10 * time.Second
+)
 
 // follow delivers over as many connections as it takes. It returns what another
 // connection cannot mend, or nil when take has had enough.
 func follow(ctx context.Context, way Way, q Query, take func(Received) bool) error {
-	for {
-		err := once(ctx, way, &q, take)
+	for pause := retry; ; pause = min(2*pause, maxRetry) {
+		err := once(ctx, way, &q, func(got Received) bool {
+			pause = retry
+			return take(got)
+		})
 		if !lost(err) {
 			return err
 		}
-		timer := time.NewTimer(retry)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !wait(ctx, pause) {
 			return ctx.Err()
 		}
 	}

@@ -104,7 +104,7 @@ func (d *schedule) step() {
 		names := slices.Sorted(maps.Keys(d.doors))
 		name := names[d.rand.IntN(len(names))]
 		d.note("cut " + name)
-		d.doors[name].Cut()
+		d.doors[name].Cut(time.Duration(d.rand.IntN(2)) * 3 * time.Second)
 	case n < 16:
 		d.note("pause " + c.way.Name)
 		c.pause()

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/patterntest"
@@ -18,6 +19,7 @@ type wires struct {
 	*memnet.Listener
 	mu    sync.Mutex
 	conns []net.Conn
+	back  time.Time // until then every connection breaks at once
 }
 
 const wireBytes = 4 << 10
@@ -27,20 +29,26 @@ func newWires() *wires { return &wires{Listener: memnet.Listen(wireBytes)} }
 // Accept implements net.Listener.
 func (w *wires) Accept() (net.Conn, error) {
 	conn, err := w.Listener.Accept()
-	if err == nil {
-		w.mu.Lock()
-		w.conns = append(w.conns, conn)
-		w.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Now().Before(w.back) {
+		_ = conn.Close()
+	} else {
+		w.conns = append(w.conns, conn)
+	}
+	return conn, nil
 }
 
 // dial is Dial as gRPC wants it.
 func (w *wires) dial(ctx context.Context, _ string) (net.Conn, error) { return w.Dial(ctx, "", "") }
 
-// Cut breaks all connections.
-func (w *wires) Cut() {
+// Cut breaks all connections, and those that are made during the outage.
+func (w *wires) Cut(outage time.Duration) {
 	w.mu.Lock()
+	w.back = time.Now().Add(outage)
 	conns := w.conns
 	w.conns = nil
 	w.mu.Unlock()
@@ -65,7 +73,7 @@ func serveHTTP(w *patterntest.World) (*wires, *http.Client) {
 	transport := &http.Transport{DialContext: wire.Dial}
 	w.Cleanup(func() {
 		transport.CloseIdleConnections()
-		wire.Cut()
+		wire.Cut(0)
 		_ = srv.Close()
 		_ = home.Close()
 		if err := lives.Drain(context.Background(), 0); err != nil {

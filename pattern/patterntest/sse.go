@@ -71,12 +71,14 @@ func (s *scene) block(st Stream) block {
 // message reads blocks up to one with data.
 func (s *scene) message(st Stream) block {
 	s.Helper()
-	for {
+	for began := time.Now(); time.Since(began) < patience; { // heartbeats let it pass
 		b := s.block(st)
 		if _, ok := b["data"]; ok {
 			return b
 		}
 	}
+	s.Fatalf("no event came within %s", patience)
+	return nil
 }
 
 func streamPrimed(s *scene) {

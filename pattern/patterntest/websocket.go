@@ -48,7 +48,9 @@ func (s *scene) dial(after string, framed bool) Socket {
 
 func (s *scene) hear(c Socket) (bool, string) {
 	s.Helper()
-	text, message, err := c.Receive(s.Life)
+	ctx, stop := context.WithTimeout(s.Life, patience)
+	defer stop()
+	text, message, err := c.Receive(ctx)
 	if err != nil {
 		s.Fatal(err)
 	}
