@@ -134,6 +134,9 @@ func (l *Limiter) quit(h hash, w *waiter) bool {
 	s := l.shard(h)
 	now := l.lock(s)
 	defer s.mu.Unlock()
+	if w.flow != nil {
+		l.advance(s, now) // a turn that comes at this very moment has come: the timer may be late
+	}
 	if w.flow == nil {
 		return false
 	}
