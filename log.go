@@ -123,6 +123,7 @@ type Log interface {
 // Stats is what an engine knows about one stream.
 type Stats struct {
 	Earliest Position  // of the oldest event left; 0 when there is none
+	Low      Position  // what was below it is trimmed away: who reads on from it or above misses nothing; 0 when nothing is
 	End      Position  // as Log.End
 	Newest   Position  // base position of the newest batch: what Expect compares with
 	Bytes    int64     // encoded bytes kept

@@ -174,10 +174,27 @@ func (e *env) stat(s parley.Stream) parley.Stats {
 		want.Events += int64(b.Len())
 	}
 	got.Oldest = got.Oldest.UTC()
+	e.low(s, got)
+	want.Low = got.Low
 	if got != want {
 		e.Fatalf("Stat of %q: %+v, what can be read is %+v", s.Name, got, want)
 	}
 	return got
+}
+
+// low holds Stats.Low against what Read says around it.
+func (e *env) low(s parley.Stream, got parley.Stats) {
+	e.Helper()
+	if got.Low < 0 || got.Low > got.Earliest {
+		e.Fatalf("Stat of %q: what is below %d is gone, the earliest is at %d", s.Name, got.Low, got.Earliest)
+	}
+	if _, err := e.read(s, got.Low, 1); err != nil {
+		e.Fatalf("nothing from %d on is gone, a read there says %v", got.Low, err)
+	}
+	if got.Low > 1 {
+		_, err := e.read(s, got.Low-1, 1)
+		e.wantCode(err, parley.Trimmed, fmt.Sprintf("a read below %d, where something is gone", got.Low))
+	}
 }
 
 func statterStat(e *env) {
@@ -194,8 +211,8 @@ func statterStat(e *env) {
 		e.stat(sA)
 	}
 	e.trimAway(sA, first)
-	if s := e.stat(sA); s.Earliest <= first {
-		e.Fatalf("the earliest is %d after trimming what began at %d", s.Earliest, first)
+	if s := e.stat(sA); s.Earliest <= first || s.Low <= first {
+		e.Fatalf("the earliest is %d, and %d the lowest place, after trimming what began at %d", s.Earliest, s.Low, first)
 	}
 }
 

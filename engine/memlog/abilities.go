@@ -62,6 +62,7 @@ func (l *Log) Stat(ctx context.Context, s parley.Stream) (parley.Stats, error) {
 	first := st.chunks[0]
 	return parley.Stats{
 		Earliest: st.earliest(),
+		Low:      st.low,
 		End:      st.next,
 		Newest:   st.newest,
 		Bytes:    st.bytes,

@@ -117,7 +117,7 @@ func (st *modelStream) stats() (s parley.Stats) {
 		return s
 	}
 	first := st.batches[0]
-	s = parley.Stats{Earliest: first.Base(), End: st.next, Newest: st.newest, Oldest: first.MaxTime(), Epoch: st.epoch}
+	s = parley.Stats{Earliest: first.Base(), Low: st.low, End: st.next, Newest: st.newest, Oldest: first.MaxTime(), Epoch: st.epoch}
 	for _, b := range st.batches {
 		s.Bytes += int64(b.Size())
 		s.Events += int64(b.Len())

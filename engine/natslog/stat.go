@@ -136,7 +136,7 @@ func (l *Log) Stat(ctx context.Context, s parley.Stream) (parley.Stats, error) {
 	}
 	last := notes[len(notes)-1]
 	out := parley.Stats{
-		Earliest: notes[0].base(), End: last.base() + parley.Position(last.span), Newest: last.base(),
+		Earliest: notes[0].base(), Low: st.low, End: last.base() + parley.Position(last.span), Newest: last.base(),
 		Oldest: time.UnixMilli(notes[0].millis).UTC(), Epoch: h.epoch(st),
 	}
 	for _, n := range notes {
