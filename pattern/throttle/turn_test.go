@@ -12,7 +12,7 @@ import (
 func TestATurnAtTheDeadline(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
-			limit, err := Parse("leaky-queue 1/s")
+			limit, err := ParseLimit("leaky-queue 1/s")
 			if err != nil {
 				t.Fatal(err)
 			}
