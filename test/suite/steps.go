@@ -77,7 +77,7 @@ func (b *bench) unit(ctx context.Context) error {
 }
 
 // fuzzTime is what one target gets, besides its build.
-const fuzzTime = "3s"
+const fuzzTime = "2s"
 
 // fuzz runs the targets one by one: each takes all cores.
 func (b *bench) fuzz(ctx context.Context) error {
