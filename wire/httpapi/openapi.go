@@ -62,7 +62,11 @@ func operation(r *door.Route) map[string]any {
 	addErrors(responses, r)
 	op := map[string]any{"operationId": r.Name, "summary": r.Summary, "responses": responses, "parameters": parameters(r), "x-example": r.Example}
 	if r.Verb != "" {
-		op["x-scope"] = door.Scope{Verb: r.Verb, On: "{" + r.On + "}"}.String()
+		scope := door.Scope{Verb: r.Verb}
+		if r.On != "" {
+			scope.On = "{" + r.On + "}"
+		}
+		op["x-scope"] = scope.String()
 	}
 	if r.Request != nil {
 		op["requestBody"] = map[string]any{"required": r.Method == http.MethodPost, "content": map[string]any{"application/json": map[string]any{"schema": schemaOf(reflect.TypeOf(r.Request))}}}
