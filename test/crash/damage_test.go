@@ -58,7 +58,7 @@ func (w *world) trials(where, folder string) {
 	for i := range 6 {
 		w.t.Run(fmt.Sprintf("%s/anywhere %d", where, i), func(t *testing.T) {
 			d := &damage{world: w, t: t, dir: w.sparse(t)}
-			d.spoilAnywhere()
+			d.spoilAnywhere(i%2 == 0)
 			d.verify()
 			d.serve()
 		})
@@ -173,11 +173,20 @@ func (d *damage) spoilEvent(folder string) (topic string) {
 	return ""
 }
 
-// spoilAnywhere changes any bit that a file uses.
-func (d *damage) spoilAnywhere() {
+// spoilAnywhere changes any bit that a file uses: of any file, the small ones too,
+// or of all bytes that there are.
+func (d *damage) spoilAnywhere(ofFiles bool) {
 	d.t.Helper()
 	names, contents := d.files()
 	k := d.dice.IntN(len(names))
+	if !ofFiles {
+		at := d.dice.IntN(len(bytes.Join(contents, nil)))
+		for k = 0; at >= len(contents[k]); k++ {
+			at -= len(contents[k])
+		}
+		d.flip(names[k], contents[k], at)
+		return
+	}
 	d.flip(names[k], contents[k], d.dice.IntN(len(contents[k])))
 }
 
