@@ -57,6 +57,7 @@ func demoSteps() []demoStep {
 		{"Publish once, receive by every pattern", (*demo).fanOutStep},
 		{"One cursor, whatever the transport", (*demo).cursorStep},
 		{"A reader that was away misses nothing", (*demo).replayStep},
+		{"A limit says when to come back", (*demo).throttleStep},
 	}
 }
 
