@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -89,8 +90,15 @@ func (s *session) said(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: said PATTERN")
 	}
-	if regexp.MustCompile(args[0]).MatchString(s.live.Log()) == neg {
-		ts.Fatalf("said %s: the log is\n%s", args[0], s.live.Log())
+	pattern, patience := regexp.MustCompile(args[0]), time.After(5*time.Second)
+	tick := time.NewTicker(10 * time.Millisecond) // what a process writes takes a moment to arrive
+	defer tick.Stop()
+	for pattern.MatchString(s.live.Log()) == neg {
+		select {
+		case <-tick.C:
+		case <-patience:
+			ts.Fatalf("said %s: the log is\n%s", args[0], s.live.Log())
+		}
 	}
 }
 
