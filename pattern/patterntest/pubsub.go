@@ -91,25 +91,6 @@ var publishChecks = []check{
 
 func (s *scene) publisher() Publisher { return s.door.(Publisher) }
 
-// stored gives what topics hold, read by the library.
-func (s *scene) stored(names ...string) []parley.Event {
-	s.Helper()
-	var all []parley.Event
-	for _, name := range names {
-		if _, err := s.Topics.Get(name); parley.CodeOf(err) == parley.NotFound && err != nil {
-			continue
-		}
-		page, err := s.Hub.Tail(s.Life, subscribeTo(name), 1000, "")
-		if err != nil {
-			s.Fatal(err)
-		}
-		for _, v := range page.Events {
-			all = append(all, v.Event)
-		}
-	}
-	return all
-}
-
 func (s *scene) holds(name string, words ...string) {
 	s.Helper()
 	var got []string

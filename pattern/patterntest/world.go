@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,26 +148,54 @@ func (w *World) stream(name string, partition int) parley.Stream {
 // grain is the most bytes that an engine may keep beyond what it was told to trim.
 const grain = 1 << 20
 
-// trim drops what is below a position of a topic's only stream. An engine drops
-// whole files only, so other events are added until it could, each as the topic's
-// next number; next is the one after them.
-func (w *World) trim(name string, upTo parley.Position, next int) int {
+// trim drops what is below a position of a topic's only stream, whose newest event
+// is numbered newest. An engine drops whole files only, so other events are added,
+// each as the topic's next number, and more is dropped, until that is gone. What
+// is kept then is the numbers from first to last.
+func (w *World) trim(name string, upTo parley.Position, newest int) (first, last int) {
 	w.Helper()
-	s := w.stream(name, 0)
+	s, to := w.stream(name, 0), upTo
 	for spent := 0; ; spent += padding {
-		if err := w.Log.Trim(w.Life, s, upTo); err != nil {
+		if err := w.Log.Trim(w.Life, s, to); err != nil {
 			w.Fatalf("trim: %v", err)
 		}
 		if w.earliest(name) >= upTo {
-			return next
+			return w.first(name), newest
 		}
 		if spent > grain {
 			w.Fatalf("position %d of %s is kept, after %d bytes more", upTo-1, name, spent)
 		}
-		w.publish(name, padded(next))
-		next++
+		newest++
+		to = w.publish(name, padded(newest))[0].Position
 		w.pass(time.Millisecond) // what an engine does in the background gets done
 	}
+}
+
+// first is the number of a topic's oldest event.
+func (w *World) first(name string) int {
+	w.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(string(w.stored(name)[0].Data)))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return n
+}
+
+// stored gives what a topic holds, read by the library.
+func (w *World) stored(name string) []parley.Event {
+	w.Helper()
+	page, err := w.Hub.Tail(w.Life, subscribeTo(name), 1000, "")
+	if parley.CodeOf(err) == parley.NotFound && err != nil {
+		return nil
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	var all []parley.Event
+	for _, v := range page.Events {
+		all = append(all, v.Event)
+	}
+	return all
 }
 
 const padding = 16 << 10
