@@ -58,6 +58,14 @@ func apart(s parley.Stream, h *home, t parley.Stream, other *home) error {
 
 // appendOne appends one batch.
 func (h *home) appendOne(ctx context.Context, w *parley.Write) (parley.Appended, error) {
+	if w.Expect == parley.Any && w.Once == (parley.Key{}) {
+		seq, err := h.publishOnce(ctx, w.Stream, w.Batch)
+		if err != nil {
+			return parley.Appended{}, err
+		}
+		h.appended(w.Stream, seq, w.Batch.Span(), false)
+		return parley.Appended{Base: baseOf(seq)}, nil
+	}
 	c := commit{messages: []message{{stream: w.Stream, batch: w.Batch}}}
 	m := &c.messages[0]
 	switch {

@@ -51,7 +51,7 @@ func (c *commit) bare() bool {
 // not before the comparison where the stream has one replica).
 func (h *home) commit(ctx context.Context, c *commit) (last uint64, repeat bool, err error) {
 	if c.bare() {
-		last, err = h.publishOnce(ctx, c.messages[0])
+		last, err = h.publishOnce(ctx, c.messages[0].stream, c.messages[0].batch)
 		return last, false, err
 	}
 	if c.id = c.key; c.id == "" {
@@ -145,7 +145,7 @@ func (h *home) settled(ctx context.Context, c *commit, ack pubAck) (uint64, bool
 
 // send sends a commit once and waits for the answer.
 func (h *home) send(ctx context.Context, c *commit, batch bool) (pubAck, error) {
-	id, reply, waiting := h.l.x.begin(nil)
+	id, reply, waiting := h.l.x.begin(try, nil)
 	batchID, rolled := "", false
 	if batch {
 		batchID = newID()
@@ -177,48 +177,59 @@ func (h *home) send(ctx context.Context, c *commit, batch bool) (pubAck, error) 
 			}
 		}
 		if err := h.l.nc.PublishMsg(&out); err != nil {
-			h.l.x.cancel(id)
+			h.l.x.drop(id, waiting)
 			return pubAck{}, errNobody // without its last message a batch is nothing
 		}
 	}
-	msgs, err := h.l.x.wait(ctx, id, waiting, try)
+	m, _, err := h.l.x.wait(ctx, id, waiting)
 	if err != nil {
 		return pubAck{}, err
 	}
-	return parseAck(msgs[0].Data)
+	return parseAck(m.Data)
 }
 
-// publishOnce stores a message that nothing tells from another like it: it is sent
+// publishOnce stores a batch that nothing tells from another like it: it is sent
 // again only as long as it certainly went nowhere.
-func (h *home) publishOnce(ctx context.Context, m message) (uint64, error) {
-	var seq uint64
-	subject := h.events(m.stream)
-	err := repeat(ctx, func(ctx context.Context) (bool, error) {
-		id, reply, c := h.l.x.begin(nil)
-		if err := h.l.nc.PublishRequest(subject, reply, m.batch.Bytes()); err != nil {
-			h.l.x.cancel(id)
-			return true, err
-		}
-		msgs, err := h.l.x.wait(ctx, id, c, ackWait)
-		if errors.Is(err, errNobody) {
-			return true, err
-		}
-		if err != nil {
-			return false, unknown(err)
-		}
-		ack, err := parseAck(msgs[0].Data)
-		switch {
-		case err != nil:
-			return false, unknown(err)
-		case ack.Error != nil && ack.Error.ErrCode == codeNotLeader:
-			return true, ack.Error
-		case ack.Error != nil:
-			return false, h.refused(ack.Error)
-		}
-		seq = ack.Seq
-		return false, nil
+func (h *home) publishOnce(ctx context.Context, s parley.Stream, b parley.Batch) (uint64, error) {
+	seq, again, err := h.publish(ctx, s, b)
+	if !again {
+		return seq, err
+	}
+	return h.publishLater(ctx, s, b)
+}
+
+func (h *home) publishLater(ctx context.Context, s parley.Stream, b parley.Batch) (seq uint64, err error) {
+	err = repeat(ctx, func(ctx context.Context) (again bool, err error) {
+		seq, again, err = h.publish(ctx, s, b)
+		return again, err
 	})
 	return seq, err
+}
+
+// publish tries once; again says that nothing was stored.
+func (h *home) publish(ctx context.Context, s parley.Stream, b parley.Batch) (seq uint64, again bool, err error) {
+	id, reply, c := h.l.x.begin(ackWait, nil)
+	if err := h.l.nc.PublishRequest(h.events(s), reply, b.Bytes()); err != nil {
+		h.l.x.drop(id, c)
+		return 0, true, err
+	}
+	got, _, err := h.l.x.wait(ctx, id, c)
+	if err != nil {
+		if errors.Is(err, errNobody) {
+			return 0, true, err
+		}
+		return 0, false, unknown(err)
+	}
+	ack, err := parseAck(got.Data)
+	switch {
+	case err != nil:
+		return 0, false, unknown(err)
+	case ack.Error != nil && ack.Error.ErrCode == codeNotLeader:
+		return 0, true, ack.Error
+	case ack.Error != nil:
+		return 0, false, h.refused(ack.Error)
+	}
+	return ack.Seq, false, nil
 }
 
 // refused makes our error of a refusal by JetStream; nothing was stored.

@@ -37,7 +37,7 @@ var errNobody = errors.New("no server answers for the stream now")
 var errLate = errors.New("no answer in time")
 
 // exchange sends requests and hands the answers to those who wait. All share one
-// subscription.
+// subscription and one timer.
 type exchange struct {
 	nc     *nats.Conn
 	prefix string
@@ -45,15 +45,23 @@ type exchange struct {
 	mu      sync.Mutex
 	waiting map[uint64]*call
 	last    uint64
+	sweeper *time.Timer // runs while somebody waits
 }
 
-// call is one request under way.
+// call is one request under way, and is used again for others.
 type call struct {
-	msgs  []*nats.Msg
-	last  func(*nats.Msg) bool // says whether a message is the last answer; nil: the first is
-	touch uint64               // counts messages
-	done  chan struct{}
+	first *nats.Msg
+	more  []*nats.Msg
+	until func(*nats.Msg) bool // says whether a message is the last answer; nil: the first is
+	each  time.Duration        // how long it waits for the next message
+	late  time.Time            // when it is given up
+	done  chan bool            // true: all has come; false: it is late
 }
+
+// sweep is how often calls are looked at that may be late.
+const sweep = 100 * time.Millisecond
+
+var calls = sync.Pool{New: func() any { return &call{done: make(chan bool, 1)} }}
 
 func newExchange(nc *nats.Conn) (*exchange, error) {
 	x := &exchange{nc: nc, prefix: nc.NewInbox() + ".", waiting: make(map[uint64]*call)}
@@ -76,26 +84,63 @@ func (x *exchange) answer(m *nats.Msg) {
 	if c == nil {
 		return // too late
 	}
-	c.msgs = append(c.msgs, m)
-	c.touch++
-	if c.last == nil || status(m) == 503 || c.last(m) {
+	if c.first == nil {
+		c.first = m
+	} else {
+		c.more = append(c.more, m)
+	}
+	if c.until == nil || status(m) == 503 || c.until(m) {
 		delete(x.waiting, id)
-		close(c.done)
+		c.done <- true
+		return
+	}
+	c.late = time.Now().Add(c.each)
+}
+
+// begin makes a place for the answers to a request that is about to be sent. Each
+// call that begins is cancelled or waited for.
+func (x *exchange) begin(each time.Duration, until func(*nats.Msg) bool) (id uint64, reply string, c *call) {
+	c = calls.Get().(*call) //nolint:errcheck // the pool makes nothing else
+	c.first, c.more, c.until, c.each, c.late = nil, nil, until, each, time.Now().Add(each)
+	x.mu.Lock()
+	x.last++
+	id = x.last
+	x.waiting[id] = c
+	if len(x.waiting) == 1 {
+		x.arm()
+	}
+	x.mu.Unlock()
+	var buf [96]byte
+	return id, string(strconv.AppendUint(append(buf[:0], x.prefix...), id, 36)), c
+}
+
+// arm has the calls looked at in a while. mu is held.
+func (x *exchange) arm() {
+	if x.sweeper == nil {
+		x.sweeper = time.AfterFunc(sweep, x.sweep)
+		return
+	}
+	x.sweeper.Reset(sweep)
+}
+
+// sweep ends the calls that are late.
+func (x *exchange) sweep() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	now := time.Now()
+	for id, c := range x.waiting {
+		if now.After(c.late) {
+			delete(x.waiting, id)
+			c.done <- false
+		}
+	}
+	if len(x.waiting) > 0 {
+		x.arm()
 	}
 }
 
-// begin makes a place for the answers to a request that is about to be sent.
-func (x *exchange) begin(last func(*nats.Msg) bool) (id uint64, reply string, c *call) {
-	c = &call{last: last, done: make(chan struct{})}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.last++
-	x.waiting[x.last] = c
-	var buf [96]byte
-	return x.last, string(strconv.AppendUint(append(buf[:0], x.prefix...), x.last, 36)), c
-}
-
-// cancel gives up; what came so far is dropped. False: all has come after all.
+// cancel gives up a call that nobody waits for. False: it has ended meanwhile, and
+// done tells how.
 func (x *exchange) cancel(id uint64) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -104,57 +149,51 @@ func (x *exchange) cancel(id uint64) bool {
 	return there
 }
 
-// progress counts the messages that came so far.
-func (x *exchange) progress(c *call) uint64 {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return c.touch
+// drop gives up a call whose request was not sent.
+func (x *exchange) drop(id uint64, c *call) {
+	if !x.cancel(id) {
+		<-c.done
+	}
+	calls.Put(c)
 }
 
 // wait waits for all answers, for as long as some come. The errors are errLate,
-// errNobody and the context's.
-func (x *exchange) wait(ctx context.Context, id uint64, c *call, each time.Duration) ([]*nats.Msg, error) {
-	timer := time.NewTimer(each)
-	defer timer.Stop()
-	for seen := uint64(0); ; {
-		select {
-		case <-c.done:
-			return answered(c)
-		case <-ctx.Done():
-			if !x.cancel(id) {
-				return answered(c)
-			}
-			return nil, ctx.Err()
-		case <-timer.C:
-			now := x.progress(c)
-			if now != seen {
-				seen = now
-				timer.Reset(each)
-				continue
-			}
-			if !x.cancel(id) {
-				return answered(c)
-			}
-			return nil, errLate
+// errNobody and the context's. The call is over then.
+func (x *exchange) wait(ctx context.Context, id uint64, c *call) (first *nats.Msg, more []*nats.Msg, err error) {
+	whole := true
+	select {
+	case whole = <-c.done:
+	case <-ctx.Done():
+		if x.cancel(id) {
+			calls.Put(c)
+			return nil, nil, ctx.Err()
 		}
+		whole = <-c.done
 	}
-}
-
-func answered(c *call) ([]*nats.Msg, error) {
-	if status(c.msgs[len(c.msgs)-1]) == 503 {
-		return nil, errNobody
+	first, more = c.first, c.more
+	c.first, c.more, c.until = nil, nil, nil
+	calls.Put(c)
+	if !whole {
+		return nil, nil, errLate
 	}
-	return c.msgs, nil
+	last := first
+	if len(more) > 0 {
+		last = more[len(more)-1]
+	}
+	if status(last) == 503 {
+		return nil, nil, errNobody
+	}
+	return first, more, nil
 }
 
 // ask sends one request and waits for its answers, once.
-func (x *exchange) ask(ctx context.Context, subject string, body []byte, last func(*nats.Msg) bool) ([]*nats.Msg, error) {
-	id, reply, c := x.begin(last)
+func (x *exchange) ask(ctx context.Context, subject string, body []byte, until func(*nats.Msg) bool) (*nats.Msg, []*nats.Msg, error) {
+	id, reply, c := x.begin(try, until)
 	if err := x.nc.PublishRequest(subject, reply, body); err != nil {
-		x.cancel(id)
-		return nil, errNobody
+		x.drop(id, c)
+		return nil, nil, errNobody
 	}
-	return x.wait(ctx, id, c, try)
+	return x.wait(ctx, id, c)
 }
 
 // repeat calls once until it is decided, the context ends or patience does; once
@@ -205,14 +244,14 @@ func (x *exchange) api(ctx context.Context, subject string, request, answer any)
 		}
 	}
 	return repeat(ctx, func(ctx context.Context) (bool, error) {
-		msgs, err := x.ask(ctx, "$JS.API."+subject, body, nil)
+		m, _, err := x.ask(ctx, "$JS.API."+subject, body, nil)
 		if err != nil {
 			return true, err
 		}
 		var failed struct {
 			Error *apiError `json:"error"`
 		}
-		if err := json.Unmarshal(msgs[0].Data, &failed); err != nil {
+		if err := json.Unmarshal(m.Data, &failed); err != nil {
 			return false, parley.Errorf(parley.Internal, "JetStream's answer to %s is no JSON: %w", subject, err)
 		}
 		if e := failed.Error; e != nil {
@@ -221,7 +260,7 @@ func (x *exchange) api(ctx context.Context, subject string, request, answer any)
 		if answer == nil {
 			return false, nil
 		}
-		return false, json.Unmarshal(msgs[0].Data, answer)
+		return false, json.Unmarshal(m.Data, answer)
 	})
 }
 

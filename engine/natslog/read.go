@@ -226,10 +226,11 @@ func (h *home) get(ctx context.Context, r getRequest) (items []item, more bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	msgs, err := h.l.x.ask(ctx, "$JS.API.DIRECT.GET."+h.stream, body, func(m *nats.Msg) bool { return status(m) != 0 })
+	first, msgs, err := h.l.x.ask(ctx, "$JS.API.DIRECT.GET."+h.stream, body, func(m *nats.Msg) bool { return status(m) != 0 })
 	if err != nil {
 		return nil, false, err
 	}
+	msgs = append([]*nats.Msg{first}, msgs...)
 	end := msgs[len(msgs)-1]
 	switch code := status(end); code {
 	case 204, 404:

@@ -152,17 +152,17 @@ func (h *home) remark(ctx context.Context, st *stream, change func(mark) (mark, 
 // put replaces the one message of a subject by compare-and-append. When the answer
 // is lost, the caller reads again and finds its own message, or another's.
 func (h *home) put(ctx context.Context, subject string, was uint64, data []byte) (uint64, error) {
-	id, reply, c := h.l.x.begin(nil)
+	id, reply, c := h.l.x.begin(try, nil)
 	m := nats.Msg{Subject: subject, Reply: reply, Data: data, Header: nats.Header{headerRollup: []string{"sub"}, headerExpect: []string{decimal(was)}}}
 	if err := h.l.nc.PublishMsg(&m); err != nil {
-		h.l.x.cancel(id)
+		h.l.x.drop(id, c)
 		return 0, errNobody
 	}
-	msgs, err := h.l.x.wait(ctx, id, c, try)
+	got, _, err := h.l.x.wait(ctx, id, c)
 	if err != nil {
 		return 0, err
 	}
-	ack, err := parseAck(msgs[0].Data)
+	ack, err := parseAck(got.Data)
 	if err == nil && ack.Error != nil {
 		err = ack.Error
 	}
