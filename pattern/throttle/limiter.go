@@ -211,11 +211,9 @@ func (l *Limiter) Return(key string, n int64) {
 	h := l.hash(key)
 	s := l.shard(h)
 	now := l.lock(s)
-	at := now
-	if s.rule.limit.Algorithm == SlidingLog { // which knows when; the oldest are the least worth
-		at = max(0, now-s.rule.limit.Window+1)
+	if cell := s.cells.find(h); cell != nil {
+		s.rule.Return(cell, now, n)
 	}
-	s.giveBack(h, now, Decision{OK: true, Cost: n, at: at, held: s.rule.held}, false)
 	if s.lines.waiting > 0 {
 		s.lines.hurry(h, now, false)
 		l.advance(s, now)

@@ -145,6 +145,17 @@ func (r *Rule) Back(state []uint64, now time.Duration, d Decision) {
 	}
 }
 
+// Return is Back without the decision: n units are given back as if they had been
+// taken at now. It is for units that were taken a moment ago, since of older ones
+// time may have restored some already.
+func (r *Rule) Return(state []uint64, now time.Duration, n int64) {
+	at := now
+	if r.limit.Algorithm == SlidingLog { // which knows when; the oldest are the least worth
+		at = max(0, now-r.limit.Window+1)
+	}
+	r.Back(state, now, Decision{OK: true, Cost: n, at: at, held: r.held})
+}
+
 // Overloaded is Back for a held rule whose work did not end well: timed out,
 // was shed, answered 503. Adaptive lowers its number; for the others it is
 // Back.

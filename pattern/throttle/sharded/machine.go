@@ -1,0 +1,271 @@
+package sharded
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"time"
+
+	"github.com/parleyhq/parley/base/journal"
+	"github.com/parleyhq/parley/pattern/throttle"
+)
+
+const (
+	maxLimits = 1000
+	// maxKeys is how many keys of one limit are counted apart; further ones share
+	// one count while so many are limited.
+	maxKeys  = 1 << 17
+	maxState = 64 << 20 // bytes of the keys of one limit: sliding logs have long ones
+	minSweep = 1024
+)
+
+// keyHash names a key: the counts of a key must be found by every owner, so it has
+// no seed. The zero one is the count that keys share when there are too many.
+type keyHash [16]byte
+
+var sharedKey keyHash
+
+func hashOf(key string) keyHash {
+	sum := sha256.Sum256([]byte(key))
+	h := keyHash(sum[:16])
+	h[0] |= 1
+	return h
+}
+
+// move is one change: a limit that is new or other, or units taken or given back.
+type move struct {
+	Op       string  `json:"op"` // "limit", opTake or opBack
+	Name     string  `json:"name"`
+	Limit    string  `json:"limit,omitempty"`
+	Revision int64   `json:"rev,omitempty"`
+	Key      keyHash `json:"key,omitzero"`
+	Cost     int64   `json:"cost,omitempty"`
+}
+
+const opLimit = "limit"
+
+// book is the counts of long windows: a journal.Machine. It is pure.
+type book struct{ limits map[string]*account }
+
+// account is one limit's counts.
+type account struct {
+	rule     *throttle.Rule
+	text     string
+	revision int64
+	keys     map[keyHash][]uint64
+	sweepAt  int // keys at which those that time has restored are dropped
+}
+
+func newBook() *book { return &book{limits: map[string]*account{}} }
+
+func newAccount(text string, revision int64) (*account, error) {
+	limit, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	rule, err := throttle.Compile(limit)
+	if err != nil {
+		return nil, err
+	}
+	return &account{rule: rule, text: text, revision: revision, keys: map[keyHash][]uint64{}, sweepAt: minSweep}, nil
+}
+
+// since is a move's time for a rule.
+func since(t time.Time) time.Duration { return time.Duration(t.UnixNano()) }
+
+// Apply implements journal.Machine.
+func (b *book) Apply(m journal.Move) error {
+	var v move
+	if err := json.Unmarshal(m.Data, &v); err != nil {
+		return fmt.Errorf("sharded: move %d: %w", m.Number, err)
+	}
+	now := since(m.Time)
+	if v.Op == opLimit {
+		return b.define(v, now)
+	}
+	a := b.limits[v.Name]
+	switch {
+	case a == nil:
+		return fmt.Errorf("sharded: move %d is of a limit that is not there: %q", m.Number, v.Name)
+	case v.Op == opTake:
+		cell := a.cell(v.Key, now)
+		if d := a.rule.Take(cell, now, v.Cost); !d.OK {
+			return fmt.Errorf("sharded: move %d takes what is not there", m.Number)
+		}
+	case v.Op == opBack:
+		if cell := a.keys[v.Key]; cell != nil {
+			a.rule.Return(cell, now, v.Cost)
+		}
+	default:
+		return fmt.Errorf("sharded: move %d is a %q", m.Number, v.Op)
+	}
+	return nil
+}
+
+// define makes a limit, or changes it; keys keep what they have spent.
+func (b *book) define(v move, now time.Duration) error {
+	next, err := newAccount(v.Limit, v.Revision)
+	if err != nil {
+		return err
+	}
+	old := b.limits[v.Name]
+	if old == nil && len(b.limits) >= maxLimits {
+		return errTooMany
+	}
+	if old != nil {
+		for h, from := range old.keys {
+			if old.rule.Idle(from, now) {
+				continue
+			}
+			to := make([]uint64, next.rule.Words())
+			next.rule.Convert(to, old.rule, from, now)
+			next.keys[h] = to
+		}
+	}
+	b.limits[v.Name] = next
+	return nil
+}
+
+var errTooMany = errors.New("sharded: there are 1000 limits in this shard, as many as can be")
+
+// cell is the state of a key, made if there is none.
+func (a *account) cell(h keyHash, now time.Duration) []uint64 {
+	if c := a.keys[h]; c != nil {
+		return c
+	}
+	if len(a.keys) >= a.sweepAt {
+		a.sweep(now)
+	}
+	c := a.state(h)
+	a.keys[h] = c
+	return c
+}
+
+// state is a copy of what is known of a key. One without a count of its own may
+// have been served from the shared one.
+func (a *account) state(h keyHash) []uint64 {
+	c := make([]uint64, a.rule.Words())
+	if own := a.keys[h]; own != nil {
+		copy(c, own)
+	} else {
+		copy(c, a.keys[sharedKey])
+	}
+	return c
+}
+
+// sweep drops the keys that time has restored: they are as good as never seen.
+func (a *account) sweep(now time.Duration) {
+	maps.DeleteFunc(a.keys, func(_ keyHash, c []uint64) bool { return a.rule.Idle(c, now) })
+	a.sweepAt = max(minSweep, 2*len(a.keys))
+}
+
+// place says under which hash a key is counted now: its own, or the shared one when
+// there are too many. It is part of the move, so that it is the same at a replay.
+func (a *account) place(key string) keyHash {
+	h := hashOf(key)
+	if a.keys[h] != nil || len(a.keys) < min(maxKeys, maxState/(8*max(1, a.rule.Words()))) {
+		return h
+	}
+	return sharedKey
+}
+
+// look answers for a key without changing anything.
+func (a *account) look(h keyHash, now time.Duration, n int64) reply {
+	state := a.state(h)
+	d := a.rule.Take(state, now, n)
+	out := reply{OK: d.OK, Reason: d.Reason, Limit: d.Limit, Remaining: d.Remaining, RetryAfter: d.RetryAfter}
+	if more := a.rule.Take(state, now, d.Remaining+1); d.Remaining != throttle.Infinite && more.Reason == throttle.Limited {
+		out.Reset = more.RetryAfter
+	}
+	return out
+}
+
+// snapshotHead begins the part of each limit.
+type snapshotHead struct {
+	Name     string `json:"name"`
+	Limit    string `json:"limit"`
+	Revision int64  `json:"rev,omitempty"`
+}
+
+// Snapshot implements journal.Machine: for each limit one part that names it, and
+// parts of keys and their words.
+func (b *book) Snapshot() iter.Seq[[]byte] {
+	var parts [][]byte
+	for name, a := range b.limits {
+		head, err := json.Marshal(snapshotHead{name, a.text, a.revision})
+		if err != nil { // of strings and a number
+			continue
+		}
+		parts = append(parts, append([]byte{'l'}, head...))
+		part := []byte{'k'}
+		for h, c := range a.keys {
+			if len(part)+16+8*len(c) > journal.MaxPart {
+				parts, part = append(parts, part), []byte{'k'}
+			}
+			part = append(part, h[:]...)
+			for _, w := range c {
+				part = binary.BigEndian.AppendUint64(part, w)
+			}
+		}
+		if len(part) > 1 {
+			parts = append(parts, part)
+		}
+	}
+	return func(yield func([]byte) bool) {
+		for _, p := range parts {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+var errSnapshot = errors.New("sharded: a part of a snapshot is not understood")
+
+// Restore implements journal.Machine.
+func (b *book) Restore(parts iter.Seq[[]byte]) error {
+	*b = *newBook()
+	var at *account
+	for part := range parts {
+		switch {
+		case len(part) > 0 && part[0] == 'l':
+			var head snapshotHead
+			if err := json.Unmarshal(part[1:], &head); err != nil {
+				return err
+			}
+			var err error
+			if at, err = newAccount(head.Limit, head.Revision); err != nil {
+				return err
+			}
+			b.limits[head.Name] = at
+		case len(part) > 0 && part[0] == 'k' && at != nil:
+			if err := at.restore(part[1:]); err != nil {
+				return err
+			}
+		default:
+			return errSnapshot
+		}
+	}
+	return nil
+}
+
+func (a *account) restore(part []byte) error {
+	words := a.rule.Words()
+	size := 16 + 8*words
+	if len(part)%size != 0 {
+		return errSnapshot
+	}
+	for ; len(part) > 0; part = part[size:] {
+		c := make([]uint64, words)
+		for i := range c {
+			c[i] = binary.BigEndian.Uint64(part[16+8*i:])
+		}
+		a.keys[keyHash(part[:16])] = c
+	}
+	a.sweepAt = max(minSweep, 2*len(a.keys))
+	return nil
+}
