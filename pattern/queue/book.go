@@ -1,0 +1,261 @@
+package queue
+
+import (
+	"time"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/pattern/throttle"
+)
+
+// mover makes moves: a *journal.Tx, or a test.
+type mover interface {
+	Move(data []byte) error // must be durable before anybody hears of it
+	Lazy(data []byte) error // rides along
+}
+
+// book is what the queue's owner knows besides the fold: who has which job and
+// until when, and how fast jobs went out. It ends with the ownership. It is pure,
+// too; all times are milliseconds, as those of moves.
+type book struct {
+	*machine
+	queue  string
+	term   uint64
+	secret [secretSize]byte
+
+	leases map[int64]*lease
+	ends   index  // of leases, by when they end
+	number uint64 // of the newest lease
+
+	rate    string // that rule was compiled from
+	rule    *throttle.Rule
+	spent   []uint64
+	slacken int64 // when the rate lets the next job out; 0 = now
+}
+
+type lease struct {
+	number uint64
+	until  int64
+	worker string
+}
+
+func newBook(m *machine, queue string, term uint64, secret [secretSize]byte) *book {
+	b := &book{machine: m, queue: queue, term: term, secret: secret, leases: make(map[int64]*lease)}
+	b.ends.valid = func(i item) bool {
+		l := b.leases[i.id]
+		return l != nil && l.until == i.key
+	}
+	return b
+}
+
+// open says whether the queue's limits let a job out now, without spending.
+func (b *book) open(now int64) bool {
+	b.slacken = 0
+	if b.paused || b.settings.Concurrency > 0 && len(b.leases) >= b.settings.Concurrency {
+		return false
+	}
+	return b.spend(now, 0)
+}
+
+// spend takes n from the rate, or says that there is not so much. With n = 0 it
+// asks whether there is one.
+func (b *book) spend(now, n int64) bool {
+	if b.rate != b.settings.Rate {
+		b.rate = b.settings.Rate
+		b.rule, _ = compileRate(b.rate) // checked when it was set
+		b.spent = nil
+		if b.rule != nil {
+			b.spent = make([]uint64, b.rule.Words())
+		}
+	}
+	if b.rule == nil {
+		return true
+	}
+	at := time.Duration(now) * time.Millisecond
+	d := b.rule.Take(b.spent, at, max(n, 1))
+	if !d.OK {
+		if d.RetryAfter > 0 { // a quota of 0 never lets anything out
+			b.slacken = now + ceilMillis(min(d.RetryAfter, MaxDelay))
+		}
+		return false
+	}
+	if n == 0 {
+		b.rule.Back(b.spent, at, d)
+	}
+	return true
+}
+
+// granted is a lease as the owner gives it out.
+type granted struct {
+	Token    string `json:"token"`
+	ID       int64  `json:"id"`
+	Place    int64  `json:"place"`
+	Priority int    `json:"priority,omitempty"`
+	Key      string `json:"key,omitempty"`
+	Attempt  int    `json:"attempt"`
+	Until    int64  `json:"until"`
+}
+
+// grant leases up to n jobs for visibility milliseconds; 0 is the queue's.
+func (b *book) grant(to mover, now int64, n int, visibility int64, worker string) (out []granted, err error) {
+	b.promote(now)
+	if visibility <= 0 {
+		visibility = ceilMillis(b.settings.Visibility)
+	}
+	for len(out) < n && b.open(now) {
+		id := b.candidate()
+		if id == 0 {
+			break
+		}
+		if err := to.Lazy(encodeAttempt(id, worker)); err != nil {
+			return out, err
+		}
+		b.spend(now, 1)
+		b.number++
+		b.leases[id] = &lease{b.number, now + visibility, worker}
+		b.watch(id)
+		e := b.entries[id]
+		g := granted{
+			Token: token{b.term, id, b.number}.seal(b.queue, &b.secret), ID: id, Place: e.place,
+			Priority: int(e.prio), Attempt: int(e.attempts), Until: now + visibility,
+		}
+		if e.group != nil {
+			g.Key = e.group.key
+		}
+		out = append(out, g)
+	}
+	return out, nil
+}
+
+func (b *book) watch(id int64) {
+	b.ends.push(b.leases[id].until, id)
+	b.ends.tidy(len(b.leases))
+}
+
+// find gives the job of a lease that is not over.
+func (b *book) find(text string, now int64) (int64, *lease, error) {
+	t, err := openToken(text, b.queue, b.term, &b.secret)
+	if err != nil {
+		return 0, nil, err
+	}
+	l := b.leases[t.id]
+	switch {
+	case l == nil:
+		return 0, nil, ended("it was settled, it expired, or the job was canceled")
+	case l.number != t.number:
+		return 0, nil, ended("the job has been leased again")
+	case l.until <= now:
+		return 0, nil, ended("it expired")
+	}
+	return t.id, l, nil
+}
+
+// settlement is a Settlement on its way to the owner.
+type settlement struct {
+	Lease  string `json:"lease"`
+	Action Action `json:"action"`
+	Delay  *int64 `json:"delay,omitempty"` // in milliseconds, as Extend
+	Extend int64  `json:"extend,omitempty"`
+	Cause  string `json:"cause,omitempty"`
+}
+
+// settle settles one lease.
+func (b *book) settle(to mover, now int64, s settlement) error {
+	id, l, err := b.find(s.Lease, now)
+	if err != nil {
+		return err
+	}
+	switch s.Action {
+	case Ack:
+		err = to.Move(encodeIDs(moveAck, []int64{id}))
+	case Nack:
+		err = to.Move(b.failed(id, now, s.Delay, s.Cause))
+	case Bury:
+		reason := orElse(s.Cause, "given up by its worker")
+		err = to.Move(encodeDie(id, reason, s.Cause))
+	case Extend:
+		l.until = now + orElse(s.Extend, ceilMillis(b.settings.Visibility))
+		b.watch(id)
+		return nil
+	default:
+		return parley.BadField("action", "is none of the four", `send "ack", "nack", "extend" or "dead"`)
+	}
+	if err == nil {
+		delete(b.leases, id)
+	}
+	return err
+}
+
+// failed is the move of an attempt that failed: the job waits, for as long as
+// delay or else the retry policy says, or it is dead.
+func (b *book) failed(id, now int64, delay *int64, cause string) []byte {
+	e := b.entries[id]
+	if b.exhausted(e) {
+		return encodeDie(id, exhaustedBy(cause), cause)
+	}
+	wait := int64(0)
+	if delay != nil {
+		wait = *delay
+	} else {
+		wait = b.settings.Retry.delay(id, int(e.attempts))
+	}
+	due := int64(0)
+	if wait > 0 {
+		due = now + wait
+	}
+	return encodeBack(id, due, cause)
+}
+
+// expire ends leases that are over, at most n.
+func (b *book) expire(to mover, now int64, n int) error {
+	for ; n > 0; n-- {
+		i, some := b.ends.first()
+		if !some || i.key > now {
+			return nil
+		}
+		if err := b.endLease(to, i.id, now, Expired); err != nil {
+			b.leases[i.id].until = now + time.Second.Milliseconds() // not in a circle
+			b.watch(i.id)
+			return err
+		}
+	}
+	return nil
+}
+
+// endLease ends a lease that its worker did not: the job is ready at once.
+func (b *book) endLease(to mover, id, now int64, cause string) error {
+	err := to.Lazy(b.failed(id, now, new(int64), cause))
+	if err == nil {
+		delete(b.leases, id)
+	}
+	return err
+}
+
+// forget drops leases of jobs that are leased no more.
+func (b *book) forget(ids []int64) {
+	for _, id := range ids {
+		delete(b.leases, id)
+	}
+}
+
+// due is when the next lease ends or, if somebody waits for a job, when the next
+// one could be had. 0: nothing is to come.
+func (b *book) due(waiting bool) int64 {
+	due := int64(0)
+	sooner := func(at int64) {
+		if at != 0 && (due == 0 || at < due) {
+			due = at
+		}
+	}
+	if i, some := b.ends.first(); some {
+		sooner(i.key)
+	}
+	if waiting && !b.paused {
+		if i, some := b.resting.first(); some {
+			sooner(i.key)
+		}
+		if b.slacken != 0 && b.candidate() != 0 {
+			sooner(b.slacken)
+		}
+	}
+	return due
+}

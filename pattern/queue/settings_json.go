@@ -1,0 +1,88 @@
+package queue
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/parleyhq/parley"
+)
+
+// settingsJSON is how settings are written. Pointers tell what is absent, so
+// that a merge patch (RFC 7396) is one call.
+type settingsJSON struct {
+	MaxAttempts *int       `json:"max_attempts"`
+	Visibility  *span      `json:"visibility"`
+	Retry       *retryJSON `json:"retry"`
+	Concurrency *int       `json:"concurrency"`
+	Rate        *string    `json:"rate"`
+	DeadLetter  *string    `json:"dead_letter"`
+}
+
+type retryJSON struct {
+	Kind   RetryKind `json:"kind"`
+	Delay  span      `json:"delay,omitzero"`
+	Max    span      `json:"max,omitzero"`
+	Delays []span    `json:"delays,omitempty"`
+	Jitter float64   `json:"jitter,omitempty"`
+}
+
+// span is a duration as text.
+type span time.Duration
+
+func (d span) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+func (d *span) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = span(v)
+	return err
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s Settings) MarshalJSON() ([]byte, error) {
+	r := retryJSON{Kind: s.Retry.Kind, Delay: span(s.Retry.Delay), Max: span(s.Retry.Max), Jitter: s.Retry.Jitter}
+	for _, d := range s.Retry.Delays {
+		r.Delays = append(r.Delays, span(d))
+	}
+	return json.Marshal(settingsJSON{
+		MaxAttempts: &s.MaxAttempts, Visibility: (*span)(&s.Visibility), Retry: &r,
+		Concurrency: &s.Concurrency, Rate: &s.Rate, DeadLetter: &s.DeadLetter,
+	})
+}
+
+// UnmarshalJSON implements json.Unmarshaler. Members that are absent or null
+// keep the value that s has; retry is replaced as a whole. A member that is not
+// known is refused. Errors: Invalid.
+func (s *Settings) UnmarshalJSON(b []byte) error { return s.parse(b, true) }
+
+// parse reads settings; strict refuses unknown members, which is for users, not
+// for the log of a later version.
+func (s *Settings) parse(b []byte, strict bool) error {
+	var in settingsJSON
+	d := json.NewDecoder(bytes.NewReader(b))
+	if strict {
+		d.DisallowUnknownFields()
+	}
+	if err := d.Decode(&in); err != nil {
+		return parley.BadField("settings", strings.TrimPrefix(err.Error(), "json: "), `send an object like {"max_attempts": 5, "visibility": "30s"}`)
+	}
+	set(&s.MaxAttempts, in.MaxAttempts)
+	set(&s.Visibility, (*time.Duration)(in.Visibility))
+	set(&s.Concurrency, in.Concurrency)
+	set(&s.Rate, in.Rate)
+	set(&s.DeadLetter, in.DeadLetter)
+	if r := in.Retry; r != nil {
+		s.Retry = Retry{Kind: r.Kind, Delay: time.Duration(r.Delay), Max: time.Duration(r.Max), Jitter: r.Jitter}
+		for _, d := range r.Delays {
+			s.Retry.Delays = append(s.Retry.Delays, time.Duration(d))
+		}
+	}
+	return nil
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
