@@ -142,6 +142,7 @@ func variety() []parley.Event {
 		{DataContentType: "text/plain", Data: []byte{}},
 		{DataContentType: "application/json", Data: []byte(`{"not": json`)},
 		{},
+		{DataContentType: "text/plain", Data: []byte("no \xff text")},
 	}
 	for i := range events {
 		e := &events[i]

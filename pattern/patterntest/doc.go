@@ -11,7 +11,7 @@
 //	websocket   (b)              memlog disklog   memlog disklog   (a)
 //	together    memlog disklog   memlog disklog   memlog disklog   memlog disklog
 //
-//	(a) gRPC has streams of its own, which pubsub has shown
+//	(a) a pattern of HTTP; the streams of gRPC are in the row of pubsub
 //	(b) bytes on a connection; without one there is nothing but pubsub
 //
 // A row is the suite of a pattern, but for the last: together moves readers from
@@ -19,24 +19,25 @@
 //
 //	near     the library, in the process that has the log
 //	http     wire/httpapi, spoken to with net/http and another WebSocket client
-//	client   package client, over the same door
+//	client   package client, over both doors
 //	grpc     wire/grpcapi
 //
-// and a cell lists the engines. No pattern here runs a machine, so none needs a
-// host; the cell of one that does names it behind the engine: memlog+local.
+// and a cell lists the engines, each with the host behind it that runs a pattern's
+// machine, as memlog+local. None of these patterns runs one.
 //
 // # How it runs
 //
 // Each case has a World of its own: a log, its topics and a hub, running. The
-// doors are opened on it; they and the engines come from the test that calls Run,
-// since this package names neither. A case runs in a bubble of testing/synctest,
-// so an hour costs nothing and "nothing comes" is certain: doors must use
-// internal/memnet, engines memory.
+// doors are opened on it; they, the engines and the hosts come from the test that
+// calls Run, since this package names none. A case runs in a bubble of
+// testing/synctest, so an hour costs nothing and "nothing comes" is certain: doors
+// must use internal/memnet, engines memory.
 //
 // # How a pattern is added
 //
 // Write NAME.go with the interface that its cases need of a door, as narrow as
-// they allow, and a suite:
+// they allow, and a suite. For a pattern with a machine, Matrix.Hosts makes what
+// its cases find in World.Host.
 //
 //	var queueSuite = suite{pattern: "queue", parts: []part{
 //		{needs: "WorkQueue", has: is[WorkQueue], everywhere: true, checks: queueChecks},

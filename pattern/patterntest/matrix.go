@@ -24,7 +24,7 @@ type row struct {
 	cells   []cell // one for each door
 }
 
-// cell lists engines, or has the mark of a reason.
+// cell lists engines, each perhaps with a host, or has the mark of a reason.
 type cell struct {
 	engines []string
 	mark    string
@@ -98,12 +98,17 @@ func (t *table) check() error {
 }
 
 // differs says where the table and what there is to run do not fit.
-func (t *table) differs(suites, doors, engines []string) []string {
-	var rows, named []string
+func (t *table) differs(suites, doors, engines, hosts []string) []string {
+	var rows, named, hosted []string
 	for _, r := range t.rows {
 		rows = append(rows, r.pattern)
 		for _, c := range r.cells {
-			named = append(named, c.engines...)
+			for _, entry := range c.engines {
+				engine, host := parts(entry)
+				if named = append(named, engine); host != "" {
+					hosted = append(hosted, host)
+				}
+			}
 		}
 	}
 	var wrong []string
@@ -120,10 +125,18 @@ func (t *table) differs(suites, doors, engines []string) []string {
 		}
 	}
 	slices.Sort(named)
+	slices.Sort(hosted)
 	compare("suite", rows, suites)
 	compare("door", t.open(), doors)
 	compare("engine", slices.Compact(named), engines)
+	compare("host", slices.Compact(hosted), hosts)
 	return wrong
+}
+
+// parts splits an entry of a cell, such as memlog+local; the host may be absent.
+func parts(entry string) (engine, host string) {
+	engine, host, _ = strings.Cut(entry, "+")
+	return engine, host
 }
 
 // open lists the doors that have a cell which is not empty.

@@ -9,7 +9,7 @@ import (
 const small = `// Package x has a table:
 //
 //	pattern   near      far
-//	a         mem disk  mem
+//	a         mem disk  mem+own
 //	b         (a)       disk
 //
 // Between them may be words.
@@ -23,14 +23,14 @@ func TestParseTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []place{{"a", "near", "mem"}, {"a", "near", "disk"}, {"a", "far", "mem"}, {"b", "far", "disk"}}
+	want := []place{{"a", "near", "mem"}, {"a", "near", "disk"}, {"a", "far", "mem+own"}, {"b", "far", "disk"}}
 	if got := tab.places(); !slices.Equal(got, want) {
 		t.Errorf("places %v, want %v", got, want)
 	}
 	for name, change := range map[string][2]string{
 		"is empty for reason":  {"//\t(a) there is a reason\n", ""},
 		"is nobody's":          {"(a)       disk", "mem       disk"},
-		"cells for 2 doors":    {"mem disk  mem", "mem disk"},
+		"cells for 2 doors":    {"mem disk  mem+own", "mem disk"},
 		"there is no table":    {"pattern   near", "patterns  near"},
 		"reason (b), which is": {"(a)       disk", "(b)       disk"},
 	} {
@@ -47,22 +47,24 @@ func TestWhatDiffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	suites, doors, engines := []string{"a", "b"}, []string{"near", "far"}, []string{"disk", "mem"}
-	if wrong := tab.differs(suites, doors, engines); len(wrong) != 0 {
+	suites, doors, engines, hosts := []string{"a", "b"}, []string{"near", "far"}, []string{"disk", "mem"}, []string{"own"}
+	if wrong := tab.differs(suites, doors, engines, hosts); len(wrong) != 0 {
 		t.Errorf("what fits: %v", wrong)
 	}
 	for _, row := range []struct {
-		suites, doors, engines []string
-		want                   string
+		suites, doors, engines, hosts []string
+		want                          string
 	}{
-		{suites[:1], doors, engines, "suite b of the table is not there"},
-		{append(suites, "c"), doors, engines, "suite c is not in the table"},
-		{suites, doors[:1], engines, "door far of the table is not there"},
-		{suites, append(doors, "wide"), engines, "door wide is not in the table"},
-		{suites, doors, engines[:1], "engine mem of the table is not there"},
-		{suites, doors, append(engines, "net"), "engine net is not in the table"},
+		{suites[:1], doors, engines, hosts, "suite b of the table is not there"},
+		{append(suites, "c"), doors, engines, hosts, "suite c is not in the table"},
+		{suites, doors[:1], engines, hosts, "door far of the table is not there"},
+		{suites, append(doors, "wide"), engines, hosts, "door wide is not in the table"},
+		{suites, doors, engines[:1], hosts, "engine mem of the table is not there"},
+		{suites, doors, append(engines, "net"), hosts, "engine net is not in the table"},
+		{suites, doors, engines, nil, "host own of the table is not there"},
+		{suites, doors, engines, append(hosts, "far"), "host far is not in the table"},
 	} {
-		if wrong := tab.differs(row.suites, row.doors, row.engines); !slices.Equal(wrong, []string{row.want}) {
+		if wrong := tab.differs(row.suites, row.doors, row.engines, row.hosts); !slices.Equal(wrong, []string{row.want}) {
 			t.Errorf("%q, want %q", wrong, row.want)
 		}
 	}
@@ -73,7 +75,7 @@ func TestMissingAndPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ran := map[place]tally{{"a", "near", "mem"}: {12, 0}, {"a", "near", "disk"}: {12, 3}, {"a", "far", "mem"}: {1, 0}}
+	ran := map[place]tally{{"a", "near", "mem"}: {12, 0}, {"a", "near", "disk"}: {12, 3}, {"a", "far", "mem+own"}: {1, 0}}
 	if got := tab.missing(ran); !slices.Equal(got, []string{"b by far over disk"}) {
 		t.Errorf("missing %q", got)
 	}

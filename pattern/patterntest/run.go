@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/shard"
 )
 
 // Matrix is what the suites run over: the engines and doors that the table in the
@@ -17,6 +18,9 @@ type Matrix struct {
 	// Engines open an empty log; what they open they close with t.Cleanup. One
 	// that is a parley.Runner is run. They are called inside a bubble.
 	Engines map[string]func(t *testing.T) parley.Log
+	// Hosts make the hosts of the machines that some patterns run; what they start
+	// ends with w.Cleanup. They are called inside a bubble, before the doors.
+	Hosts map[string]func(w *World) shard.Host
 	// Doors open a door on a world; what they start ends with w.Cleanup. They are
 	// called inside a bubble.
 	Doors map[string]func(w *World) Door
@@ -71,7 +75,7 @@ func Run(t *testing.T, m Matrix) {
 	for _, s := range suites {
 		r.patterns = append(r.patterns, s.pattern)
 	}
-	for _, wrong := range tab.differs(r.patterns, slices.Sorted(maps.Keys(m.Doors)), slices.Sorted(maps.Keys(m.Engines))) {
+	for _, wrong := range tab.differs(r.patterns, slices.Sorted(maps.Keys(m.Doors)), slices.Sorted(maps.Keys(m.Engines)), slices.Sorted(maps.Keys(m.Hosts))) {
 		t.Error(wrong)
 	}
 	if t.Failed() {
@@ -121,7 +125,7 @@ func (r *runner) row(t *testing.T, s suite, line row) {
 		}
 		door := r.table.doors[i]
 		t.Run(door, func(t *testing.T) {
-			for j, has := range r.probe(t, s, door) {
+			for j, has := range r.probe(t, s, door, c.engines[0]) {
 				if has {
 					offered[j]++
 				} else if s.parts[j].everywhere || s.parts[j].has == nil {
@@ -141,9 +145,9 @@ func (r *runner) row(t *testing.T, s suite, line row) {
 }
 
 // probe opens a door to see which parts of a suite it can serve.
-func (r *runner) probe(t *testing.T, s suite, door string) []bool {
+func (r *runner) probe(t *testing.T, s suite, door, entry string) []bool {
 	has := make([]bool, len(s.parts))
-	r.bubble(t, slices.Min(slices.Collect(maps.Keys(r.m.Engines))), func(w *World) {
+	r.bubble(t, entry, func(w *World) {
 		d := r.m.Doors[door](w)
 		for i, p := range s.parts {
 			has[i] = p.has == nil && len(d.Ways(s.pattern)) > 0 || p.has != nil && p.has(d)
@@ -163,13 +167,21 @@ func (r *runner) ways(t *testing.T, p place) []string {
 	return names
 }
 
-func (r *runner) bubble(t *testing.T, engine string, run func(w *World)) {
+// bubble runs in a world over an entry of a cell.
+func (r *runner) bubble(t *testing.T, entry string, run func(w *World)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { run(newWorld(t, r.m.Engines[engine](t))) })
+	engine, host := parts(entry)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, r.m.Engines[engine](t))
+		if host != "" {
+			w.Host = r.m.Hosts[host](w)
+		}
+		run(w)
+	})
 }
 
 func (r *runner) cell(t *testing.T, s suite, p place) {
-	has := r.probe(t, s, p.door)
+	has := r.probe(t, s, p.door, p.engine)
 	for i, part := range s.parts {
 		switch {
 		case !has[i]:

@@ -63,7 +63,7 @@ func socketRaw(s *scene) {
 	c := s.dial("earliest", false)
 	for i, e := range sent {
 		text, got := s.hear(c)
-		if want := i != 2 && i != 5; got != string(e.Data) || text != want {
+		if want := i != 2 && i < 5; got != string(e.Data) || text != want {
 			s.Errorf("event %d: text %t, %q; want text %t, %q", i, text, got, want, e.Data)
 		}
 	}

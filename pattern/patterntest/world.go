@@ -11,6 +11,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/cursor"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
 )
@@ -22,6 +23,9 @@ type World struct {
 	Log    parley.Log
 	Topics *topic.Registry
 	Hub    *pubsub.Hub
+
+	// Host runs machines; nil where the table names none.
+	Host shard.Host
 
 	sealer *cursor.Sealer
 	// Life ends after the doors have closed: the context for what outlives a
