@@ -145,6 +145,9 @@ func (c *core) writeSegments(work []*laying) error {
 		if err != nil {
 			return err
 		}
+		if err := b.reserve(l.mem); err != nil {
+			return b.abandon(err)
+		}
 		for _, e := range l.mem {
 			if err := b.add(e.batch()); err != nil {
 				return b.abandon(err)
@@ -287,6 +290,19 @@ func (c *core) newSegment(stream uint64, until int64) (*segmentWriter, error) {
 }
 
 const segmentBuffer = 1 << 20
+
+// reserve has the blocks of a large segment reserved at once: what a file gets
+// bit by bit some file systems write out when anything else is flushed.
+func (w *segmentWriter) reserve(batches []entry) error {
+	size := int64(0)
+	for _, e := range batches {
+		size += int64(len(e.b))
+	}
+	if size <= segmentBuffer {
+		return nil
+	}
+	return w.f.Preallocate(size)
+}
 
 func (w *segmentWriter) write(b []byte) error {
 	if len(w.buf) > 0 && len(w.buf)+len(b) > segmentBuffer {

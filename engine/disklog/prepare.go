@@ -16,6 +16,18 @@ const retryAfter = 200 * time.Millisecond
 // keepFree is how many log files are kept to be used again.
 const keepFree = 2
 
+const (
+	// The next log file is made when this part of the present one is used: a log
+	// that is only opened fills none.
+	prepareAt = 16
+	// firstBytes is the size of the first log file, if none is there to be used
+	// again: the one behind it can be filled.
+	firstBytes = 4 << 20
+	// fillPiece is flushed at once while a log file is filled: more would make the
+	// flushes of those who append wait.
+	fillPiece = 1 << 20
+)
+
 func walName(gen uint64) string { return fmt.Sprintf("wal/%016x.wal", gen) }
 
 // preparer has the next log file ready before it is needed.
@@ -38,7 +50,7 @@ func (c *core) preparer(ctx context.Context) {
 		if !ok {
 			continue
 		}
-		f, err := c.makeNext(want, gen)
+		f, err := c.makeNext(ctx, want, gen)
 		c.setNext(f, err)
 	}
 }
@@ -58,12 +70,22 @@ func (c *core) needsNext() (want int64, gen uint64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	want = max(c.want, c.log.opts.LogBytes)
-	if backlog >= maxBacklog || c.phase == closed || c.next != nil && c.next.size >= want {
+	if c.file.size == 0 {
+		want = max(c.want, min(firstBytes, c.log.opts.LogBytes))
+	}
+	if backlog >= maxBacklog || c.phase == closed || !c.nearEnd() || c.next != nil && c.next.size >= want {
 		return 0, 0, false
 	}
 	c.gen++
 	return want, c.gen, true
 }
+
+// nearEnd says that another log file may soon be needed. The caller holds mu.
+func (c *core) nearEnd() bool { return c.awaited() || c.off >= c.file.size/prepareAt }
+
+// awaited says that nothing goes on without another log file. The caller holds
+// mu.
+func (c *core) awaited() bool { return c.want > 0 || c.file.size == 0 }
 
 func (c *core) setNext(f *walFile, err error) {
 	c.mu.Lock()
@@ -91,9 +113,9 @@ func (c *core) setNext(f *walFile, err error) {
 }
 
 // makeNext prepares a log file: one that is free, under a new name, or a new
-// one. Its name is durable before anything is written to it, and its blocks are
+// one. Its name is durable before any group is written to it, and its blocks are
 // reserved, so that writing never lacks space.
-func (c *core) makeNext(want int64, gen uint64) (*walFile, error) {
+func (c *core) makeNext(ctx context.Context, want int64, gen uint64) (*walFile, error) {
 	fsys := c.log.fs
 	need := c.log.opts.Reserve
 	old := c.takeFree(want)
@@ -128,12 +150,39 @@ func (c *core) makeNext(want int64, gen uint64) (*walFile, error) {
 	if err == nil {
 		err = fsys.SyncDir("wal")
 	}
+	if err == nil && old == nil {
+		err = c.fill(ctx, f, want)
+	}
 	if err != nil {
 		_ = f.Close()
 		_ = fsys.Remove(walName(gen))
 		return nil, err
 	}
 	return newWALFile(gen, f, want), nil
+}
+
+// fill writes zeros to a new log file, as far as it gets before somebody waits
+// for the file. Blocks that are reserved only are marked as never written, and a
+// flush of the first bytes in them has to make it durable that they are: it takes
+// twice as long as one of blocks that were written before.
+func (c *core) fill(ctx context.Context, f vfs.File, size int64) error {
+	zeros := make([]byte, min(fillPiece, size))
+	for at := int64(0); at < size && ctx.Err() == nil; at += int64(len(zeros)) {
+		c.mu.Lock()
+		awaited := c.awaited()
+		c.mu.Unlock()
+		if awaited {
+			return nil
+		}
+		_, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at)
+		if err == nil {
+			err = f.Sync()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *core) takeFree(want int64) *walFile {
@@ -211,6 +260,7 @@ func (c *core) forceRotate(ctx context.Context) (uint64, error) {
 			case c.stuck != nil:
 				err = c.stuck
 			default:
+				c.want = max(c.want, 1)
 				poke(c.hungry)
 				wait = c.later()
 			}

@@ -70,6 +70,9 @@ func (c *core) take() (g *group, tail []byte) {
 	if g.file == c.file {
 		c.off = max(c.off, g.end())
 	}
+	if c.next == nil && c.nearEnd() {
+		poke(c.hungry)
+	}
 	c.change()
 	return g, c.arena.take(commitSize(len(g.ops)))
 }
