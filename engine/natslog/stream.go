@@ -1,6 +1,7 @@
 package natslog
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/parleyhq/parley"
@@ -126,6 +127,11 @@ func (h *home) loadStream(ctx context.Context, st *stream, cover parley.Position
 	if err != nil {
 		return err
 	}
+	return h.learn(st, cover, before, newest)
+}
+
+// learn takes in what the leader has said of a stream. Log.mu is held.
+func (h *home) learn(st *stream, cover parley.Position, before, newest stored) error {
 	if m, ok := parseMark(before.Seq, before.Data); ok && before.Seq > 0 {
 		h.marked(st, m)
 	}
@@ -165,6 +171,7 @@ type ring struct {
 	head  int
 	floor uint64
 	bytes int
+	limit int // bytes; 0 = ringBytes
 }
 
 const (
@@ -177,7 +184,7 @@ func (r *ring) push(st *stream, it item) {
 	st.recent = append(st.recent, it)
 	r.order = append(r.order, st)
 	r.bytes += it.batch.Size()
-	for r.bytes > ringBytes || len(r.order)-r.head > ringItems {
+	for r.bytes > cmp.Or(r.limit, ringBytes) || len(r.order)-r.head > ringItems {
 		r.pop()
 	}
 }
@@ -206,4 +213,4 @@ func (r *ring) pop() {
 }
 
 // clear forgets everything up to a sequence.
-func (r *ring) clear(floor uint64) { *r = ring{floor: floor} }
+func (r *ring) clear(floor uint64) { *r = ring{floor: floor, limit: r.limit} }
