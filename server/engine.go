@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/engine/disklog"
 	"github.com/parleyhq/parley/engine/memlog"
@@ -63,6 +64,7 @@ type engine interface {
 // storage is an open engine.
 type storage struct {
 	log  engine
+	host shard.Host                  // where machines run: here, or on one of several nodes
 	run  func(context.Context) error // nil when the engine has no work of its own
 	know func(*topic.Registry)       // says where to ask what a stream's durability is
 	copy httpapi.Snapshot            // nil when nothing is stored
@@ -76,7 +78,7 @@ func openStorage(ctx context.Context, c Config, log *slog.Logger) (*storage, err
 	}
 	memory := memlog.New(memlog.Options{MaxBytes: c.Limits.Memory})
 	if c.Data == Memory {
-		return &storage{log: memory, know: func(*topic.Registry) {}}, nil
+		return &storage{log: memory, host: new(shard.Local), know: func(*topic.Registry) {}}, nil
 	}
 	r := &router{memory: memory}
 	disk, err := disklog.Open(vfs.OS(c.Data), disklog.Options{Level: r.level, Boot: bootID(), Logger: log})
@@ -88,7 +90,7 @@ func openStorage(ctx context.Context, c Config, log *slog.Logger) (*storage, err
 		return nil, e
 	}
 	r.durable = disk
-	return &storage{log: r, run: disk.Run, know: r.topics.Store, copy: disk.Snapshot}, nil
+	return &storage{log: r, host: new(shard.Local), run: disk.Run, know: r.topics.Store, copy: disk.Snapshot}, nil
 }
 
 // level says how durable the durable engine has to make a stream.

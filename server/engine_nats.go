@@ -6,10 +6,13 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/engine/natslog"
+	"github.com/parleyhq/parley/engine/natslog/natshost"
 )
 
 // NATS is how the engine in a NATS cluster is reached and used.
@@ -117,11 +120,25 @@ func openNATS(ctx context.Context, c Config, log *slog.Logger) (*storage, error)
 	if err != nil {
 		return nil, natsProblem(err)
 	}
+	host, err := natshost.New(l, shard.Options{Name: nodeName()})
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
 	run := func(ctx context.Context) error {
 		defer l.Close()
 		return l.Run(ctx)
 	}
-	return &storage{log: clustered{l}, run: run, know: r.topics.Store}, nil
+	return &storage{log: clustered{l}, host: host, run: run, know: r.topics.Store}, nil
+}
+
+// nodeName tells people which server owns a machine.
+func nodeName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unknown"
+	}
+	return name + "/" + strconv.Itoa(os.Getpid())
 }
 
 // natsProblem names the setting that an error of natslog is about.

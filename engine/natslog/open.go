@@ -87,6 +87,9 @@ func connect(o Options) (*nats.Conn, error) {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			log.Info("connected to NATS again", slog.String("server", nc.ConnectedServerName()))
+			if err := checkVersion(nc.ConnectedServerVersion()); err != nil {
+				log.Error("the NATS server is too old", slog.Any("error", err))
+			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("NATS reports an error", slog.Any("error", err))
@@ -216,7 +219,7 @@ func (h *home) ensure(ctx context.Context, want jetstream.StreamConfig) error {
 	err := h.l.x.api(ctx, "STREAM.INFO."+h.stream, nil, &info)
 	if apiCode(err) == codeNoStream {
 		err = h.l.x.api(ctx, "STREAM.CREATE."+h.stream, want, &info)
-		if code := apiCode(err); code == codeNoPeers || code == codeResources || code == 10074 {
+		if code := apiCode(err); code == codeNoPeers || code == codeResources || code == 10028 || code == 10047 || code == 10074 {
 			e := &parley.Error{Code: parley.Unsupported, Field: "replicas", Detail: fmt.Sprintf("the NATS servers cannot keep %d replicas: %v", want.Replicas, err), Fix: "let as many servers with JetStream run, with room to store, or lower the replicas", Err: err}
 			if want.Storage == jetstream.MemoryStorage {
 				e.Field, e.Detail = "memory", fmt.Sprintf("the NATS servers cannot reserve %d bytes of memory: %v", want.MaxBytes, err)
