@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -48,33 +49,40 @@ func main() {
 }
 
 func run() error {
-	fmt.Printf("%d connections, loopback TCP, HTTP/1.1 without TLS, in-memory engine\n\n", *clients)
+	fmt.Printf("%d connections, loopback TCP, in-memory engine; HTTP/1.1 without TLS unless it says otherwise\n\n", *clients)
 	fmt.Printf("%-10s %14s %14s %14s %12s\n", "idle", "heap B/conn", "stack B/conn", "sum B/conn", "CPU %")
 	for _, k := range kinds {
-		if err := idle(k.name, k.request); err != nil {
+		open := func(s *target.Server) (func(), error) {
+			conns, err := dial(s.HTTP, k.request, *clients, nil)
+			return func() { closeAll(conns) }, err
+		}
+		if err := idle(k.name, *clients, open); err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
+	}
+	if err := idleTLS(); err != nil {
+		return err
 	}
 	return deliver()
 }
 
-// idle opens connections that wait, and measures the server before, after and
+// idle opens n connections that wait, and measures the server before, after and
 // over a while.
-func idle(name, request string) error {
-	s, err := target.Start("data", ":memory:")
+func idle(name string, n int, open func(*target.Server) (func(), error), settings ...string) error {
+	s, err := target.Start(append([]string{"data", ":memory:"}, settings...)...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = s.Stop() }()
-	if err := publish(s, "first"); err != nil {
+	if err := publish(s, "first", len(settings) > 0); err != nil {
 		return err
 	}
 	before, err := s.Stats()
 	if err != nil {
 		return err
 	}
-	conns, err := dial(s.HTTP, request, *clients, nil)
-	defer closeAll(conns)
+	shut, err := open(s)
+	defer shut()
 	if err != nil {
 		return err
 	}
@@ -88,16 +96,19 @@ func idle(name, request string) error {
 	if err != nil {
 		return err
 	}
-	n := uint64(*clients)
-	heap, stack := (after.Heap-before.Heap)/n, (after.Stack-before.Stack)/n
+	heap, stack := int64(after.Heap-before.Heap)/int64(n), int64(after.Stack-before.Stack)/int64(n)
 	fmt.Printf("%-10s %14d %14d %14d %12.2f\n", name, heap, stack, heap+stack, 100*(later.CPU-after.CPU).Seconds()/length.Seconds())
 	return nil
 }
 
 func wait(d time.Duration) { <-time.After(d) }
 
-func publish(s *target.Server, data string) error {
-	c, err := client.New("http://"+s.HTTP, client.Options{})
+func publish(s *target.Server, data string, encrypted bool) error {
+	base, opt := "http://"+s.HTTP, client.Options{}
+	if encrypted {
+		base, opt.HTTP = "https://"+s.HTTP, &http.Client{Transport: &http.Transport{TLSClientConfig: trusting}}
+	}
+	c, err := client.New(base, opt)
 	if err != nil {
 		return err
 	}
@@ -163,7 +174,7 @@ func deliver() error {
 		return err
 	}
 	defer func() { _ = s.Stop() }()
-	if err := publish(s, "first"); err != nil {
+	if err := publish(s, "first", false); err != nil {
 		return err
 	}
 	var got samples

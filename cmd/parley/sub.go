@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +14,9 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/client"
 )
+
+// transports are what --over takes.
+var transports = []string{"sse", "websocket", "long-poll", "short-poll", "grpc"}
 
 func (a *app) subCommand() *cobra.Command {
 	var s client.Subscription
@@ -38,8 +43,11 @@ told from which another run, over any transport, goes on.`,
 	c.Flags().DurationVar(&s.Every, "every", time.Second, "pace of --over short-poll")
 	c.Flags().BoolVar(&s.Ephemeral, "ephemeral", false, "also what is published to ~TOPIC")
 	c.Flags().IntVar(&limit, "count", 0, "end after so many events")
-	_ = c.RegisterFlagCompletionFunc("over", cobra.FixedCompletions([]string{"sse", "websocket", "long-poll", "short-poll", "grpc"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	_ = c.RegisterFlagCompletionFunc("over", cobra.FixedCompletions(transports, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		if !slices.Contains(transports, over) {
+			return answer{}, usagef("use one of "+strings.Join(transports, ", "), "--over %s is no transport", over)
+		}
 		cl, err := a.client(at)
 		if err != nil {
 			return answer{}, err

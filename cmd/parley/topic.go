@@ -43,6 +43,9 @@ func (a *app) topicCreate() *cobra.Command {
 	flags.Int("max-event", 1<<20, "largest event in bytes")
 	flags.String("poll-hint", "0s", "how long a poller does well to wait")
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		if n, err := flags.GetInt("partitions"); err != nil || n < 1 {
+			return answer{}, usagef("write 1 to 1024, or leave it away", "--partitions %d is no number of streams", n)
+		}
 		cl, err := a.client(at)
 		if err != nil {
 			return answer{}, err
