@@ -46,6 +46,7 @@ func missingPackages(ctx context.Context) []string {
 		{"python3-websockets", []string{"/usr/bin/python3", "-c", "import websockets"}},
 		{"nodejs", []string{"node", "--version"}},
 		{"npm", []string{"npm", "--version"}},
+		{"redis-server", []string{"redis-server", "--version"}},
 		{"gcc", []string{"gcc", "--version"}}, // for the race detector
 		{"libc6-dev", []string{"test", "-e", "/usr/include/stdio.h"}},
 	} {
@@ -174,7 +175,10 @@ func (b *bench) script(ctx context.Context) error {
 }
 
 func (b *bench) interop(ctx context.Context) error {
-	return b.goTest(ctx, filepath.Join(b.root, "test"), "-timeout=500s", "./interop/...")
+	if err := b.goTest(ctx, filepath.Join(b.root, "test"), "-timeout=500s", "./interop/..."); err != nil {
+		return err
+	}
+	return b.goTest(ctx, filepath.Join(b.root, "test", "redis"), "-timeout=120s", "./...")
 }
 
 func (b *bench) cluster(ctx context.Context) error {

@@ -66,19 +66,21 @@ type refusal struct {
 	remaining int64
 }
 
-// find gives the refusal that still holds for n units of a key.
-func (r *refusals) find(key string, n int64, now time.Time) (refusal, bool) {
+// find gives the refusal that still holds for n units of a key, and how long it
+// does.
+func (r *refusals) find(key string, n int64) (f refusal, left time.Duration, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f, there := r.all[key]
-	if !there || n < f.cost {
-		return f, false
+	f, ok = r.all[key]
+	if !ok || n < f.cost {
+		return f, 0, false
 	}
+	now := time.Now()
 	if !now.Before(f.until) {
 		delete(r.all, key)
-		return f, false
+		return f, 0, false
 	}
-	return f, true
+	return f, f.passes.Sub(now), true
 }
 
 // add remembers a refusal, unless there is no room: then the store is asked.

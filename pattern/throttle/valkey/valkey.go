@@ -231,9 +231,9 @@ func (l *Limiter) ask(ctx context.Context, op, key string, n int64) (throttle.De
 	begin := time.Now()
 	if op == "back" {
 		l.refusals.forget(key)
-	} else if f, known := l.refusals.find(key, n, begin); known {
+	} else if f, left, known := l.refusals.find(key, n); known {
 		l.cached.Add(1)
-		d.Reason, d.Remaining, d.RetryAfter = throttle.Limited, f.remaining, f.passes.Sub(begin)
+		d.Reason, d.Remaining, d.RetryAfter = throttle.Limited, f.remaining, left+l.spacing(n-f.cost)
 		return d, nil
 	}
 	if !l.gate.enter(begin) {
@@ -258,6 +258,15 @@ func (l *Limiter) ask(ctx context.Context, op, key string, n int64) (throttle.De
 		l.refusals.add(key, refusal{cost: n, until: until, passes: begin.Add(d.RetryAfter), remaining: d.Remaining}, begin)
 	}
 	return d, nil
+}
+
+// spacing is how much later n units more pass.
+func (l *Limiter) spacing(n int64) time.Duration {
+	if l.script != bucket || n == 0 {
+		return 0
+	}
+	per, rate := l.numbers[0].(int64), l.numbers[1].(int64)
+	return micro((n*per-1)/rate + 1)
 }
 
 func micro(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

@@ -96,7 +96,7 @@ func TestARefusalIsRemembered(t *testing.T) {
 		want(t, ask(t, l, "a", 2), "limited 1 700ms")
 		<-time.After(300 * time.Millisecond)
 		want(t, ask(t, l, "a", 2), "limited 1 400ms")
-		want(t, ask(t, l, "a", 3), "limited 1 400ms") // more cannot pass earlier
+		want(t, ask(t, l, "a", 3), "limited 1 6.4s") // a unit more takes 6 s more
 		if f.count() != 1 {
 			t.Errorf("the store was asked %d times", f.count())
 		}
