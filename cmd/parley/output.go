@@ -138,6 +138,10 @@ func (a *app) finish(command string, err error) int {
 	case errors.As(err, &u):
 		code = exitUsage
 	}
+	var child interface{ ExitCode() int }
+	if code == exitFailure && errors.As(err, &child) {
+		code = child.ExitCode()
+	}
 	all := explain(err)
 	first := all[0]
 	if strings.HasPrefix(first.Where, "--") {

@@ -121,7 +121,12 @@ func failed(l *label, err error) error {
 	if errors.Is(err, context.Canceled) && parley.CodeOf(err) == parley.Canceled {
 		return err
 	}
-	return &parley.Error{Code: parley.CodeOf(err), Detail: "stage " + l.name + ": " + err.Error(), Err: err}
+	told := parley.Error{Code: parley.CodeOf(err), Detail: err.Error()}
+	if e, ok := errors.AsType[*parley.Error](err); ok {
+		told = *e
+	}
+	told.Detail, told.Err = "stage "+l.name+": "+told.Detail, err
+	return &told
 }
 
 func invalid(l *label, detail string) error {
