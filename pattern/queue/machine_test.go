@@ -47,6 +47,10 @@ func (b *bench) arrive(list ...intake) error {
 	return b.Move(encodeIntake(last+1, list))
 }
 
+func moveAt(now int64, data []byte) journal.Move {
+	return journal.Move{Number: 1, Time: timeOf(now), Data: data}
+}
+
 // same fails if the fold of the moves, or a snapshot, is another machine.
 func (b *bench) same() {
 	b.t.Helper()

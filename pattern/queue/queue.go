@@ -176,13 +176,20 @@ func (q *Queue) Lease(ctx context.Context, r LeaseRequest) ([]Lease, error) {
 	// An owner that was paused must not hold the caller for ever.
 	asking, cancel := context.WithTimeout(ctx, r.Wait+askPatience)
 	defer cancel()
-	a, err := q.ask(asking, &request{
-		Op: "lease", Max: max(r.Max, 1), Wait: r.Wait, Visibility: ceilMillis(r.Visibility), Worker: clip(r.Worker, MaxWorker),
-	})
-	if err != nil {
-		return nil, err
+	end := time.Now().Add(r.Wait)
+	for {
+		a, err := q.ask(asking, &request{
+			Op: "lease", Max: max(r.Max, 1), Wait: max(0, time.Until(end)), Visibility: ceilMillis(r.Visibility), Worker: clip(r.Worker, MaxWorker),
+		})
+		if err != nil {
+			return nil, err
+		}
+		list, err := q.read(ctx, a.Granted)
+		if err != nil || len(list) > 0 || len(a.Granted) == 0 {
+			return list, err
+		}
+		// All that was leased was lost, and is dead now: there may be better.
 	}
-	return q.read(ctx, a.Granted)
 }
 
 // askPatience is how long a Lease may take beyond its wait.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -165,26 +164,6 @@ func TestWakingPassesOn(t *testing.T) {
 		}
 		if s := r.stats(); s.Waiting != 0 || s.Leased != 1 {
 			t.Fatalf("stats %+v", s)
-		}
-	})
-}
-
-// TestIdle: a queue where nothing happens does nothing, whether anybody waits or
-// not.
-func TestIdle(t *testing.T) {
-	fake(t, Options{}, func(r *rig) {
-		r.enqueue(Job{Event: parley.Event{Data: []byte("late")}, Delay: time.Hour})
-		w := r.wait(r.ctx(), LeaseRequest{Wait: MaxWait})
-		synctest.Wait()
-		end, err := r.log.End(r.ctx(), r.moves)
-		r.must(err)
-		got := <-w
-		if got.err != nil || len(got.jobs) != 0 {
-			t.Fatalf("leased %+v", got)
-		}
-		<-time.After(50 * time.Minute)
-		if now, _ := r.log.End(r.ctx(), r.moves); now != end {
-			t.Fatalf("the idle queue wrote moves: %d, then %d", end, now)
 		}
 	})
 }
