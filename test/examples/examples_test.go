@@ -7,8 +7,10 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +28,7 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := map[string]bool{"embed": true, "poll": true, "sse": true, "websocket": true}
+	run := map[string]bool{"embed": true, "poll": true, "sse": true, "websocket": true, "login": true}
 	for _, file := range files {
 		name := filepath.Base(filepath.Dir(file))
 		if !run[name] {
@@ -152,5 +154,34 @@ func sign(t *testing.T, url, name string) {
 	_ = res.Body.Close()
 	if res.StatusCode != http.StatusCreated {
 		t.Fatal(res.Status)
+	}
+}
+
+func TestLogin(t *testing.T) {
+	at := started(t, rig.Build(t, "./examples/login"))
+	guess := func(password string) int {
+		res, err := http.PostForm(at, url.Values{"user": {"ada"}, "password": {password}})
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	if code := guess("lovelace"); code != http.StatusOK {
+		t.Fatal(code)
+	}
+	codes := make(chan int, 20)
+	for i := range 20 {
+		go func() { codes <- guess(strconv.Itoa(i)) }()
+	}
+	compared := 0
+	for range 20 {
+		if <-codes == http.StatusUnauthorized {
+			compared++
+		}
+	}
+	if compared != 5 || guess("lovelace") != http.StatusTooManyRequests {
+		t.Errorf("%d guesses were compared", compared)
 	}
 }
