@@ -11,7 +11,6 @@ import (
 	rls "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -80,6 +79,10 @@ type Observer interface {
 const (
 	handshakeTimeout = 10 * time.Second
 	maxHeader        = 64 << 10
+	// streamBuffer is what a client may send on a call before it is read (RFC 9113
+	// §5.2). At the protocol's own 64 KiB a batch of that size waits for a round
+	// trip; left alone, grpc would raise it to 16 MiB by its own measurements.
+	streamBuffer = 1 << 20
 	// A connection on which nothing comes is asked whether it lives.
 	pingAfter   = 30 * time.Second
 	pingTimeout = 15 * time.Second
@@ -133,10 +136,12 @@ func New(opt Options) (*API, error) {
 func (a *API) build() *grpc.Server {
 	options := []grpc.ServerOption{
 		grpc.StreamInterceptor(a.bounded),
-		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(a.opt.Limits.Message),
 		grpc.MaxConcurrentStreams(a.opt.Limits.Streams),
 		grpc.MaxHeaderListSize(maxHeader),
+		grpc.InitialWindowSize(streamBuffer),
+		grpc.InitialConnWindowSize(streamBuffer),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),

@@ -3,6 +3,7 @@ package grpcapi
 import (
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 )
 
 // encoded is a message in its wire form, in parts: those that are shared with
@@ -17,8 +18,22 @@ type incoming struct {
 	err  error
 }
 
-// codec is the protobuf codec that knows these two.
-type codec struct{ encoding.CodecV2 }
+// codec is the protobuf codec that knows these two. Messages that came in several
+// frames are put together in buffers of its own: those that grpc keeps are, beyond
+// 32 KiB, of 1 MiB, and cleared before each use.
+type codec struct {
+	encoding.CodecV2
+	buffers mem.BufferPool
+}
+
+// newCodec makes one with buffers of every power of two from 256 bytes to 4 MiB.
+func newCodec() codec {
+	buffers, err := mem.NewBinaryTieredBufferPool(8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22)
+	if err != nil {
+		panic(err) // only a power that no machine has is refused
+	}
+	return codec{encoding.GetCodecV2("proto"), buffers}
+}
 
 // Marshal implements encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
@@ -31,8 +46,14 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 // Unmarshal implements encoding.CodecV2.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if m, ok := v.(*incoming); ok {
-		m.err = c.CodecV2.Unmarshal(data, m.into)
+		m.err = c.Unmarshal(data, m.into)
 		return nil
 	}
-	return c.CodecV2.Unmarshal(data, v)
+	m, ok := v.(proto.Message)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
+	}
+	buf := data.MaterializeToBuffer(c.buffers)
+	defer buf.Free()
+	return proto.Unmarshal(buf.ReadOnlyData(), m) // copies what it keeps
 }

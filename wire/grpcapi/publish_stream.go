@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"io"
 	"math/bits"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 
@@ -16,6 +17,9 @@ import (
 // unit is what one place of the window holds: a larger request takes several.
 const unit = 64 << 10
 
+// maxResting bounds the goroutines of a stream that wait for their next request.
+const maxResting = 8
+
 // publishing is one publish stream. Its handler's goroutine starts requests and
 // sends answers; another one receives; each request under way has one.
 type publishing struct {
@@ -23,7 +27,9 @@ type publishing struct {
 	stream  grpc.BidiStreamingServer[parleyv1.PublishStreamRequest, parleyv1.PublishStreamResponse]
 	ctx     context.Context //nolint:containedctx // of the call
 	in      chan *parleyv1.PublishStreamRequest
-	ended   chan error // why nothing more comes
+	ended   chan error   // why nothing more comes
+	work    chan request // to goroutines that rest
+	resting atomic.Int32
 	answers chan answer
 	lanes   lanes
 	seed    maphash.Seed
@@ -34,6 +40,14 @@ type publishing struct {
 type answer struct {
 	message *parleyv1.PublishStreamResponse
 	places  int
+}
+
+// request is one that was started.
+type request struct {
+	message *parleyv1.PublishStreamRequest
+	places  int
+	ahead   []<-chan struct{} // closed when those it has to stay behind are published
+	done    chan struct{}     // to be closed when it is; nil = nobody has to stay behind it
 }
 
 // PublishStream implements parleyv1.PublishServer.
@@ -47,7 +61,9 @@ func (s *service) PublishStream(stream grpc.BidiStreamingServer[parleyv1.Publish
 	p := &publishing{
 		service: s, stream: stream, ctx: stream.Context(), window: window, seed: maphash.MakeSeed(),
 		in: make(chan *parleyv1.PublishStreamRequest), ended: make(chan error, 1), answers: make(chan answer, window),
+		work: make(chan request),
 	}
+	defer close(p.work)
 	go p.receive() // ends with the call at the latest: grpc then ends RecvMsg
 	return p.run(live)
 }
@@ -111,26 +127,40 @@ func (p *publishing) places(m *parleyv1.PublishStreamRequest) int {
 	return min(1+size/unit, p.window)
 }
 
-// start publishes on a goroutine of its own, behind those that share a key.
+// start has a request published behind those that share a key.
 func (p *publishing) start(m *parleyv1.PublishStreamRequest) {
-	places := p.places(m)
-	p.used += places
-	var ahead []<-chan struct{}
-	var done chan struct{}
+	r := request{message: m, places: p.places(m)}
+	p.used += r.places
 	if mask := p.lanesOf(m.GetPublish()); mask != 0 {
-		done = make(chan struct{})
-		ahead = p.lanes.join(mask, done)
+		r.done = make(chan struct{})
+		r.ahead = p.lanes.join(mask, r.done)
 	}
-	go func() {
-		for _, before := range ahead {
+	select {
+	case p.work <- r:
+	default:
+		go p.carryOut(r)
+	}
+}
+
+// carryOut publishes one request, and others after it: the stack that it grew
+// for the first one serves them too. It ends with the stream at the latest.
+func (p *publishing) carryOut(r request) {
+	for more := true; more; {
+		for _, before := range r.ahead {
 			<-before // they end with their context at the latest
 		}
-		out := p.publish(m)
-		if done != nil {
-			close(done)
+		out := p.publish(r.message)
+		if r.done != nil {
+			close(r.done)
 		}
-		p.answers <- answer{out, places} // has room for all that are under way
-	}()
+		p.answers <- answer{out, r.places} // has room for all that are under way
+		if p.resting.Add(1) > maxResting {
+			p.resting.Add(-1)
+			return
+		}
+		r, more = <-p.work
+		p.resting.Add(-1)
+	}
 }
 
 func (p *publishing) publish(m *parleyv1.PublishStreamRequest) *parleyv1.PublishStreamResponse {
