@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/parleyhq/parley/wire/door"
 	"github.com/parleyhq/parley/wire/grpcapi"
 )
 
@@ -29,7 +30,7 @@ func grpcFields() []Field {
 func (s *Server) rpc(p parts) (*grpcapi.API, error) {
 	return grpcapi.New(grpcapi.Options{
 		Topics: p.topics, Hub: p.hub, Lives: s.lives, Context: p.life, TLS: s.tls,
-		Identify: s.identify, Admission: admission{p.limits}, Throttle: p.limits, RateLimits: s.envoy, Observe: s.metrics, Log: s.log,
+		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, RateLimits: s.envoy, Observe: s.metrics, Log: s.log,
 		Limits: grpcapi.Limits{Message: int(s.cfg.Limits.Body), Lives: s.cfg.Limits.Lives},
 	})
 }

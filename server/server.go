@@ -160,7 +160,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 func (s *Server) api(p parts, home *door.Listener) (*httpapi.API, error) {
 	return httpapi.New(httpapi.Options{
 		Topics: p.topics, Hub: p.hub, Lives: s.lives, Context: p.life, Home: home,
-		Identify: s.identify, Admission: admission{p.limits}, Throttle: p.limits, Observe: s.metrics, Log: s.log,
+		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, Observe: s.metrics, Log: s.log,
 		Limits:   httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
 		Access:   s.access(),
 		Snapshot: p.copy,

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"strconv"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.yaml.in/yaml/v3"
@@ -12,7 +11,6 @@ import (
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/throttle/httpthrottle"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
-	"github.com/parleyhq/parley/wire/door"
 )
 
 // Throttle is what concerns limits of how often.
@@ -119,35 +117,4 @@ func (s *Server) limits(ctx context.Context, log parley.Log, topics *topic.Regis
 	}
 	_, err = topics.Declare(ctx, policy.Stream)
 	return limits, err
-}
-
-// admission puts the limits behind the doors.
-type admission struct{ limits *policy.Registry }
-
-// Admit implements door.Admission. Changing limits is not limited: a limit of zero
-// must be able to go again.
-func (a admission) Admit(ctx context.Context, r *door.Request) (func(), error) {
-	if r.Route.Pattern == "throttle" && r.Route.Verb == "admin" {
-		return func() {}, nil
-	}
-	return a.limits.Admit(ctx, &policy.Request{
-		Action: actionOf(r), Topics: r.Topics, Route: r.Route.Name, Who: r.Who.Name,
-		Remote: r.Remote, Path: r.Path, Header: r.Header, Answer: r.Answer,
-	})
-}
-
-// Headers implements door.HeaderReader.
-func (a admission) Headers() []string { return a.limits.Headers() }
-
-func actionOf(r *door.Request) policy.Action {
-	if r.Verb == "publish" || strings.HasPrefix(r.Route.Name, "publish") {
-		return policy.Publish
-	}
-	switch r.Route.Pattern {
-	case "poll":
-		return policy.Poll
-	case "sse", "websocket", "pubsub":
-		return policy.Subscribe
-	}
-	return ""
 }

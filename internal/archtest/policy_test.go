@@ -59,7 +59,7 @@ var rules = []rule{
 	{pkgs: "pattern/patterntest", ours: ". base/... pattern/... engine/enginetest", kit: true, why: "the suites of the patterns name no engine and no door: both are handed in"},
 
 	// Beside: protocols.
-	{pkgs: "wire/door", ours: all + "pattern/pubsub", third: "golang.org/x/sys", why: "what doors share is not a pattern's"},
+	{pkgs: "wire/door", ours: all + "pattern/pubsub pattern/throttle/policy", third: "golang.org/x/sys", why: "what doors share is not a pattern's"},
 	{pkgs: "wire/httpapi wire/httpapi/*", ours: ". base/* pattern/... wire/door wire/httpapi/*", why: "a door turns bytes into calls: it names no engine and no other door"},
 	{pkgs: "wire/grpcapi wire/grpcapi/...", ours: ". base/* pattern/... wire/door wire/grpcapi/...", third: "google.golang.org/ github.com/envoyproxy/", why: "a door turns bytes into calls: it names no engine and no other door"},
 	{pkgs: "wire/kafkaapi wire/kafkaapi/...", ours: ". base/* pattern/... wire/door", third: "github.com/twmb/franz-go/pkg/kmsg github.com/klauspost/compress github.com/pierrec/lz4", why: "a door turns bytes into calls: it names no engine and no other door"},

@@ -20,17 +20,6 @@ import (
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
 
-// gate is an Admission over limits, as the server has it.
-type gate struct{ limits *policy.Registry }
-
-func (g gate) Admit(ctx context.Context, r *door.Request) (func(), error) {
-	action := policy.Publish
-	if r.Route.Pattern == "pubsub" {
-		action = policy.Subscribe
-	}
-	return g.limits.Admit(ctx, &policy.Request{Action: action, Topics: r.Topics, Route: r.Route.Name, Who: r.Who.Name, Remote: r.Remote, Path: r.Path, Header: r.Header})
-}
-
 func limitsOf(t testing.TB, fixed map[string]policy.Definition) *policy.Registry {
 	t.Helper()
 	limits, err := policy.New(memlog.New(memlog.Options{}), policy.Options{Fixed: fixed})
@@ -139,7 +128,7 @@ func TestLimitsOnCallsAndMessages(t *testing.T) {
 		"pace": {Limit: "sliding-log 2/1h", Key: "header:x-tenant", On: []string{"publish:orders.>"}},
 		"room": {Limit: "concurrency 1", Key: "everyone", On: []string{"subscribe:orders.eu"}},
 	})
-	r := newRig(t, func(o *Options) { o.Admission = gate{limits} })
+	r := newRig(t, func(o *Options) { o.Admission = door.Limited(limits) })
 	as := func(tenant string) context.Context {
 		return metadata.AppendToOutgoingContext(t.Context(), "x-tenant", tenant)
 	}

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,30 +29,12 @@ func limitsOver(t testing.TB, log parley.Log, o policy.Options) *policy.Registry
 	return limits
 }
 
-// gate is an Admission over limits, as the server has it.
-type gate struct{ limits *policy.Registry }
-
-func (g gate) Admit(ctx context.Context, r *door.Request) (func(), error) {
-	action := policy.Action("")
-	switch {
-	case r.Verb == "publish" || strings.HasPrefix(r.Route.Name, "publish"):
-		action = policy.Publish
-	case r.Route.Pattern == "sse" || r.Route.Pattern == "websocket":
-		action = policy.Subscribe
-	case r.Route.Pattern == "poll":
-		action = policy.Poll
-	}
-	return g.limits.Admit(ctx, &policy.Request{Action: action, Topics: r.Topics, Route: r.Route.Name, Who: r.Who.Name, Remote: r.Remote, Path: r.Path, Header: r.Header, Answer: r.Answer})
-}
-
-func (g gate) Headers() []string { return g.limits.Headers() }
-
 // gated is a rig with limits before it.
 func gated(t testing.TB, limits map[string]policy.Definition) *rig {
 	return newRig(t, func(s *setup) {
 		s.log = memlog.New(memlog.Options{})
 		s.Throttle = limitsOver(t, s.log, policy.Options{Fixed: limits})
-		s.Admission = gate{s.Throttle}
+		s.Admission = door.Limited(s.Throttle)
 	})
 }
 
