@@ -40,18 +40,18 @@ func (q *Queue) show(ctx context.Context, r *request) ([]Info, error) {
 	if err != nil || len(a.Jobs) == 0 {
 		return nil, err
 	}
-	places := make([]int64, len(a.Jobs))
+	list := make([]granted, len(a.Jobs))
 	for i, s := range a.Jobs {
-		places[i] = s.Place
+		list[i] = granted{ID: int64(s.ID), Place: s.Place}
 	}
-	events, err := fetch(ctx, q.log, q.jobs, places)
+	events, err := q.events(ctx, list)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Info, len(a.Jobs))
 	for i, s := range a.Jobs {
 		out[i] = s.Info
-		out[i].Event, out[i].Enqueued = events[s.Place].event, events[s.Place].enqueued
+		out[i].Event, out[i].Enqueued = events[int64(s.ID)].event, events[int64(s.ID)].enqueued
 	}
 	return out, nil
 }

@@ -93,6 +93,7 @@ type granted struct {
 	Key      string `json:"key,omitempty"`
 	Attempt  int    `json:"attempt"`
 	Until    int64  `json:"until"`
+	For      int64  `json:"for"` // in milliseconds
 }
 
 // grant leases up to n jobs for visibility milliseconds; 0 is the queue's.
@@ -116,7 +117,7 @@ func (b *book) grant(to mover, now int64, n int, visibility int64, worker string
 		e := b.entries[id]
 		g := granted{
 			Token: token{b.term, id, b.number}.seal(b.queue, &b.secret), ID: id, Place: e.place,
-			Priority: int(e.prio), Attempt: int(e.attempts), Until: now + visibility,
+			Priority: int(e.prio), Attempt: int(e.attempts), Until: now + visibility, For: visibility,
 		}
 		if e.group != nil {
 			g.Key = e.group.key

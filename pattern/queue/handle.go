@@ -80,21 +80,41 @@ func (o *owner) handle(ctx context.Context, in []byte) ([]byte, error) {
 	if err := json.Unmarshal(in, &r); err != nil {
 		return nil, parley.Errorf(parley.Invalid, "a request to the queue's owner cannot be read: %w", err)
 	}
-	ops := map[string]func(context.Context, *request) (answer, error){
-		"lease": o.lease, "settle": o.settleAll, "outcome": o.outcome,
-		"peek": o.peek, "stats": o.stats,
-		"cancel": o.cancel, "reschedule": o.reschedule, "redrive": o.redriveAll, "purge": o.purgeAll,
-		"pause": o.pause, "settings": o.show, "configure": o.configure,
-	}
-	op := ops[r.Op]
-	if op == nil {
-		return nil, parley.Errorf(parley.Unsupported, "a queue's owner does not know %q", r.Op)
-	}
-	out, err := op(ctx, &r)
+	out, err := o.serve(ctx, &r)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(out)
+}
+
+func (o *owner) serve(ctx context.Context, r *request) (answer, error) {
+	switch r.Op {
+	case "lease":
+		return o.lease(ctx, r)
+	case "settle":
+		return o.settleAll(ctx, r)
+	case "outcome":
+		return o.outcome(ctx, r)
+	case "peek":
+		return o.peek(ctx, r)
+	case "stats":
+		return o.stats(ctx, r)
+	case "cancel":
+		return o.cancel(ctx, r)
+	case "reschedule":
+		return o.reschedule(ctx, r)
+	case "redrive":
+		return o.redriveAll(ctx, r)
+	case "purge":
+		return o.purgeAll(ctx, r)
+	case "pause":
+		return o.pause(ctx, r)
+	case "settings":
+		return o.show(ctx, r)
+	case "configure":
+		return o.configure(ctx, r)
+	}
+	return answer{}, parley.Errorf(parley.Unsupported, "a queue's owner does not know %q", r.Op)
 }
 
 // lease hands out jobs, and waits for the first if it may.
@@ -133,10 +153,14 @@ func (o *owner) lease(ctx context.Context, r *request) (answer, error) {
 func (o *owner) tryLease(ctx context.Context, r *request, w *waiter, wait bool) (out answer, parked *waiter, err error) {
 	err = o.do(ctx, func(tx *journal.Tx, now int64) (err error) {
 		out.Granted, err = o.grant(tx, now, r.Max, r.Visibility, r.Worker)
-		if err == nil && len(out.Granted) == 0 && wait {
-			parked = o.park(w)
+		if err != nil || len(out.Granted) > 0 || !wait {
+			return err
 		}
-		return err
+		if len(o.waiters) >= MaxWaiting {
+			return &parley.Error{Code: parley.Overloaded, Detail: "too many workers wait for jobs of the queue", Fix: "lease several jobs with one request, or wait less", RetryAfter: time.Second}
+		}
+		parked = o.park(w)
+		return nil
 	})
 	if err == nil {
 		return out, parked, nil

@@ -43,6 +43,8 @@ const (
 	MaxIDs        = 1000    // ids of one Cancel
 	MaxWorker     = 128     // bytes of a worker's name; longer ones are cut
 	MaxCause      = 1 << 10 // bytes of a cause or reason; longer ones are cut
+	MaxJob        = 1 << 20 // bytes of a job's event, data and attributes together
+	MaxWaiting    = 10_000  // Lease calls that wait at one queue
 	MaxWait       = 5 * time.Minute
 	MaxDelay      = 10 * 365 * 24 * time.Hour
 	MaxVisibility = 24 * time.Hour
@@ -129,6 +131,9 @@ type Lease struct {
 	Key      string
 	Attempt  int // from 1
 	Until    time.Time
+	// Visibility is how long the lease was given for: what a worker counts with,
+	// whose clock may differ from the owner's.
+	Visibility time.Duration
 }
 
 // LeaseRequest asks for jobs. The zero value asks for one and does not wait.
@@ -165,7 +170,7 @@ type Settlement struct {
 type PeekRequest struct {
 	State State // one of the four
 	After ID    // only jobs with a greater id: for paging
-	Max   int   // 1 to 1000; default 100
+	Max   int   // 1 to 1000; default 100. Long histories may make it fewer: page until none come.
 }
 
 // Filter selects dead jobs. A zero field selects all.

@@ -22,14 +22,28 @@ func (o *owner) peek(ctx context.Context, r *request) (out answer, err error) {
 		} else {
 			ids = o.list(r.State, r.After, r.Max)
 		}
+		size := 0
 		for _, id := range ids {
-			if s, there := o.look(id); there {
+			if s, there := o.look(id); there && size < mostShown {
 				out.Jobs = append(out.Jobs, s)
+				size += s.size()
 			}
 		}
 		return nil
 	})
 	return out, err
+}
+
+// mostShown bounds, about, the bytes of what one answer shows, so that it fits a
+// message between nodes.
+const mostShown = 256 << 10
+
+func (s *shown) size() int {
+	n := 300 + len(s.Key) + len(s.Unique) + len(s.Reason)
+	for _, a := range s.History {
+		n += 120 + len(a.Worker) + len(a.Cause)
+	}
+	return n
 }
 
 // list gives the first jobs of a state above an id.

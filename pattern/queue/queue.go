@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -201,15 +203,11 @@ func (q *Queue) read(ctx context.Context, list []granted) ([]Lease, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
-	places := make([]int64, len(list))
-	for i, g := range list {
-		places[i] = g.Place
-	}
-	events, err := fetch(ctx, q.log, q.jobs, places)
+	events, err := q.events(ctx, list)
 	var broken []Settlement
 	out := make([]Lease, 0, len(list))
 	for _, g := range list {
-		s, there := events[g.Place]
+		s, there := events[g.ID]
 		switch {
 		case err != nil:
 			broken = append(broken, Settlement{Lease: g.Token, Action: Nack, Delay: new(time.Duration), Cause: GoneAway})
@@ -221,6 +219,7 @@ func (q *Queue) read(ctx context.Context, list []granted) ([]Lease, error) {
 		out = append(out, Lease{
 			Token: g.Token, ID: ID(g.ID), Event: s.event, Enqueued: s.enqueued,
 			Priority: g.Priority, Key: g.Key, Attempt: g.Attempt, Until: timeOf(g.Until),
+			Visibility: time.Duration(g.For) * time.Millisecond,
 		})
 	}
 	if len(broken) > 0 {
@@ -231,6 +230,47 @@ func (q *Queue) read(ctx context.Context, list []granted) ([]Lease, error) {
 		}
 	}
 	return out, err
+}
+
+// events reads what was granted, by id. A job that was copied forward meanwhile
+// is not where it was any more: the owner knows where it is.
+func (q *Queue) events(ctx context.Context, list []granted) (map[int64]stored, error) {
+	places := make(map[int64]int64, len(list))
+	for _, g := range list {
+		places[g.ID] = g.Place
+	}
+	out := make(map[int64]stored, len(list))
+	for {
+		events, err := fetch(ctx, q.log, q.jobs, slices.Collect(maps.Values(places)))
+		if err != nil {
+			return nil, err
+		}
+		r := request{Op: "peek"}
+		for id, at := range places {
+			if s, there := events[at]; there {
+				out[id] = s
+				continue
+			}
+			r.IDs = append(r.IDs, id)
+		}
+		if len(r.IDs) == 0 {
+			return out, nil
+		}
+		a, err := q.ask(ctx, &r)
+		if err != nil {
+			return nil, err
+		}
+		moved := make(map[int64]int64)
+		for _, s := range a.Jobs {
+			if id := int64(s.ID); s.Place != places[id] {
+				moved[id] = s.Place
+			}
+		}
+		if len(moved) == 0 {
+			return out, nil
+		}
+		places = moved
+	}
 }
 
 // Settle settles 1 to MaxSettle leases in one commit. The errors are those of

@@ -30,8 +30,12 @@ func build(queue string, jobs []Job, now time.Time) (batch parley.Batch, unique 
 	var b parley.Builder
 	for i := range jobs {
 		e, err := jobs[i].event(queue, now)
+		before := b.Size()
 		if err == nil {
 			err = b.Add(now, &e)
+		}
+		if err == nil && b.Size()-before > MaxJob+parley.BatchHeader {
+			err = &parley.Error{Code: parley.TooLarge, Field: "jobs", Detail: "its event has more than 1 MiB", Fix: "store the data elsewhere, and send a reference"}
 		}
 		if err != nil {
 			return parley.Batch{}, false, inJob(i, err)

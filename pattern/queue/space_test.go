@@ -138,6 +138,12 @@ func TestCompaction(t *testing.T) {
 		if i.Event.ID != "rests" || i.State != Delayed || i.Key != "k" || !i.Enqueued.Equal(begun) || len(i.Event.Extensions) != 0 {
 			t.Fatalf("info %+v", i)
 		}
+		// Who was told its place before finds it all the same.
+		events, err := r.events(r.ctx(), []granted{{ID: int64(rests), Place: int64(rests)}})
+		r.must(err)
+		if events[int64(rests)].event.ID != "rests" {
+			t.Fatalf("events %+v", events)
+		}
 		got := <-r.wait(r.ctx(), LeaseRequest{})
 		if len(got.jobs) != 0 {
 			t.Fatalf("leased %+v", got.jobs)

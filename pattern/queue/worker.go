@@ -206,14 +206,10 @@ func (w *Worker) work(ctx context.Context, l *Lease) {
 
 // beat extends the lease while the job is worked on.
 func (w *Worker) beat(ctx context.Context, l *Lease, end context.CancelCauseFunc) {
-	visibility := w.opt.Visibility
-	if visibility == 0 {
-		visibility = time.Until(l.Until)
-	}
-	every := orElse(w.opt.Heartbeat, max(visibility/3, time.Millisecond))
+	every := orElse(w.opt.Heartbeat, max(l.Visibility/3, time.Millisecond))
 	timer := time.NewTimer(every)
 	defer timer.Stop()
-	until := l.Until
+	until := time.Now().Add(l.Visibility) // by this clock: the owner's may differ
 	for {
 		select {
 		case <-timer.C:
@@ -221,20 +217,30 @@ func (w *Worker) beat(ctx context.Context, l *Lease, end context.CancelCauseFunc
 			return
 		}
 		try, cancel := context.WithDeadline(ctx, until)
-		errs, err := w.source.Settle(try, []Settlement{{Lease: l.Token, Action: Extend, Extend: w.opt.Visibility}})
+		asked := time.Now()
+		over, err := w.settleOne(try, Settlement{Lease: l.Token, Action: Extend, Extend: l.Visibility})
 		cancel()
-		now := time.Now()
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err == nil && errs[0] != nil, err != nil && !now.Before(until):
+		case over, err != nil && !time.Now().Before(until):
 			end(errLost)
 			return
 		case err == nil:
-			until = now.Add(visibility)
+			until = asked.Add(l.Visibility)
 		}
 		timer.Reset(every)
 	}
+}
+
+// settleOne settles one lease. over says that the answer is about the lease, and
+// will not change.
+func (w *Worker) settleOne(ctx context.Context, s Settlement) (over bool, err error) {
+	errs, err := w.source.Settle(ctx, []Settlement{s})
+	if err == nil && len(errs) > 0 {
+		return errs[0] != nil, errs[0]
+	}
+	return false, err
 }
 
 // call runs the handler, and makes an error of a panic.
@@ -273,12 +279,9 @@ func (w *Worker) settle(ctx, job context.Context, l *Lease, err error) {
 	try, cancel := context.WithTimeout(context.WithoutCancel(ctx), settlePatience)
 	defer cancel()
 	for wait := firstRetry; try.Err() == nil; wait = min(2*wait, lastRetry) {
-		errs, err := w.source.Settle(try, []Settlement{s})
-		if err == nil && errs[0] == nil {
-			return
-		}
+		_, err := w.settleOne(try, s)
 		if err == nil {
-			err = errs[0]
+			return
 		}
 		w.opt.Logger.Warn("a job cannot be settled", slog.String("worker", w.opt.Name), slog.Int64("job", int64(l.ID)), slog.Any("error", err))
 		switch parley.CodeOf(err) {
