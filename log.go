@@ -76,7 +76,9 @@ const (
 // answers Unknown, and may turn out to be durable.
 type Log interface {
 	// Append makes all writes durable in one commit, or none. It returns when
-	// they are durable at their streams' level and visible to readers; the
+	// they are durable at their streams' level and visible to readers (of this
+	// Log: where several share their storage, Read and Wait of another may see
+	// them a moment later, but not End, Stat, guards and comparisons); the
 	// answers are in the order of the writes. Two writes may go to one stream:
 	// they are applied in order, each comparison seeing the one before.
 	//

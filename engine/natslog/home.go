@@ -39,8 +39,9 @@ func newHome(l *Log, name string) *home {
 func (h *home) events(s parley.Stream) string {
 	return h.prefix + kindEvents + "." + token(s.Namespace) + "." + token(s.Name)
 }
-func (h *home) mark(s parley.Stream) string { return h.prefix + kindMark + "." + Tokens(s) }
-func (h *home) guards() string              { return h.prefix + kindGuard }
+func (h *home) mark(s parley.Stream) string  { return h.prefix + kindMark + "." + Tokens(s) }
+func (h *home) tally(s parley.Stream) string { return h.prefix + kindTally + "." + Tokens(s) }
+func (h *home) guards() string               { return h.prefix + kindGuard }
 
 // home finds where a stream lives.
 func (l *Log) home(s parley.Stream) (*home, error) {

@@ -11,6 +11,7 @@ import (
 const (
 	kindEvents = "e" // e.NAMESPACE.NAME: the batches of a stream
 	kindMark   = "m" // m.NAMESPACE.NAME: how far the stream was trimmed, and its life
+	kindTally  = "x" // x.NAMESPACE.NAME: how much is in the stream, as some node has counted
 	kindGuard  = "g" // comparisons that found no other message to ride on
 )
 

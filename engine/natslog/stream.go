@@ -23,7 +23,7 @@ type stream struct {
 	cover   parley.Position // from here on the ring has everything
 	recent  []item          // the stream's part of the ring
 	watches []*watch
-	index   *index // nil until somebody asks for statistics
+	index   *counted // nil until somebody asks for statistics
 }
 
 // item is one batch in the ring.

@@ -222,7 +222,7 @@ func (h *home) arrived(st *stream, it item) {
 	}
 	h.ring.push(st, it)
 	if st.index != nil {
-		st.index.add(it)
+		st.index.arrived(noteOf(it))
 	}
 	st.saw(it.seq, it.batch.Span())
 }

@@ -112,7 +112,10 @@ func (h *home) remove(ctx context.Context, s parley.Stream) error {
 	l.mu.Lock()
 	life := st.life
 	l.mu.Unlock()
-	return h.purge(ctx, s, life)
+	if err := h.purge(ctx, s, life); err != nil {
+		return err
+	}
+	return h.clear(ctx, h.tally(s), life)
 }
 
 // remark replaces a stream's mark, which comes before the purge that it is about:
@@ -171,7 +174,11 @@ func (h *home) put(ctx context.Context, subject string, was uint64, data []byte)
 
 // purge drops the batches of a stream below a sequence.
 func (h *home) purge(ctx context.Context, s parley.Stream, below uint64) error {
-	return h.failed(h.l.x.api(ctx, "STREAM.PURGE."+h.stream, map[string]any{"filter": h.events(s), "seq": below}, nil))
+	return h.clear(ctx, h.events(s), below)
+}
+
+func (h *home) clear(ctx context.Context, subject string, below uint64) error {
+	return h.failed(h.l.x.api(ctx, "STREAM.PURGE."+h.stream, map[string]any{"filter": subject, "seq": below}, nil))
 }
 
 // Streams implements parley.Lister.

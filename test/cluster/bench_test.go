@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"sync"
@@ -30,9 +31,9 @@ const inFlight = 512
 func BenchmarkPublish(b *testing.B) {
 	url := startServers(b, 1, false).url()
 	batch := batchOf(b, strings.Repeat("x", 256))
-	sides := []side{rawAsync(b, url, batch), appends(b, url, 1, batch)}
+	sides := []side{rawAsync(b, url, batch), appends(b, url, 1, batch, false), appends(b, url, 1, batch, true)}
 	const each = 20_000
-	var rates [2][]float64
+	var rates [3][]float64
 	for _, s := range sides {
 		if err := s.run(each); err != nil { // warm
 			b.Fatal(err)
@@ -51,6 +52,7 @@ func BenchmarkPublish(b *testing.B) {
 	b.ReportMetric(raw, "raw/s")
 	b.ReportMetric(ours, "parley/s")
 	b.ReportMetric(100*ours/raw, "%")
+	b.ReportMetric(100*median(rates[2])/raw, "%-with-keys")
 }
 
 // BenchmarkLatency compares the time of one append after the other with that of a
@@ -138,8 +140,9 @@ func runBenchLog(b *testing.B, url string, replicas int) *natslog.Log {
 	return log
 }
 
-func appends(b *testing.B, url string, replicas int, batch parley.Batch) side {
+func appends(b *testing.B, url string, replicas int, batch parley.Batch, keys bool) side {
 	log := runBenchLog(b, url, replicas)
+	var last atomic.Uint64
 	return side{"parley", func(n int) error {
 		var left atomic.Int64
 		left.Store(int64(n))
@@ -148,7 +151,11 @@ func appends(b *testing.B, url string, replicas int, batch parley.Batch) side {
 		for range inFlight {
 			work.Go(func() {
 				for left.Add(-1) >= 0 {
-					if _, err := log.Append(b.Context(), parley.Write{Stream: jobs, Batch: batch}); err != nil {
+					w := parley.Write{Stream: jobs, Batch: batch}
+					if keys {
+						binary.BigEndian.PutUint64(w.Once[:], last.Add(1))
+					}
+					if _, err := log.Append(b.Context(), w); err != nil {
 						errs <- err
 						return
 					}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -177,4 +178,60 @@ func TestTwoNodes(t *testing.T) {
 	if end, err := here.End(t.Context(), jobs); err != nil || end <= bases[19] {
 		t.Fatalf("written again elsewhere, it ends at %d, %v", end, err)
 	}
+}
+
+// TestCountsAreSaved: a node that has counted a stream saves others the work, also
+// when it is trimmed, removed and written again.
+func TestCountsAreSaved(t *testing.T) {
+	o := natslog.Options{URL: startServers(t, 1, false).url(), Prefix: "counts", Replicas: 1, Synced: true}
+	log := runLog(t, o)
+	const n = 6000
+	var work sync.WaitGroup
+	for range 60 {
+		work.Go(func() {
+			for range n / 60 {
+				if _, err := log.Append(t.Context(), parley.Write{Stream: jobs, Batch: batchOf(t, "x")}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+	stat := func(l *natslog.Log, want int64) parley.Stats {
+		t.Helper()
+		got, err := l.Stat(t.Context(), jobs)
+		if err != nil || got.Events != want {
+			t.Fatalf("%+v, %v; want %d events", got, err, want)
+		}
+		return got
+	}
+	first := stat(log, n)
+	saved, err := log.Conn().Request("$JS.API.STREAM.MSG.GET.counts_0", []byte(`{"last_by_subj":"counts.0.x.%.jobs/1"}`), 5*time.Second)
+	if err != nil || strings.Contains(string(saved.Data), `"error"`) {
+		t.Fatalf("nothing was saved: %s, %v", saved.Data, err)
+	}
+	if second := stat(runLog(t, o), n); second != first {
+		t.Errorf("another node counts %+v, not %+v", second, first)
+	}
+	middle, err := log.Back(t.Context(), parley.Place{Stream: jobs, At: first.End}, n/2+100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Trim(t.Context(), jobs, middle); err != nil {
+		t.Fatal(err)
+	}
+	third := stat(log, n/2+100)
+	if fourth := stat(runLog(t, o), n/2+100); fourth != third || third.Earliest != middle {
+		t.Errorf("trimmed to %d, another node counts %+v, not %+v", middle, fourth, third)
+	}
+	if err := log.Remove(t.Context(), jobs); err != nil {
+		t.Fatal(err)
+	}
+	stat(runLog(t, o), 0)
+	if _, err := log.Append(t.Context(), parley.Write{Stream: jobs, Batch: batchOf(t, "x")}); err != nil {
+		t.Fatal(err)
+	}
+	stat(runLog(t, o), 1)
+	stat(log, 1)
 }
