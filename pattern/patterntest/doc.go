@@ -9,10 +9,12 @@
 //	poll        memlog disklog   memlog disklog   memlog disklog   (a)
 //	sse         (b)              memlog disklog   memlog disklog   (a)
 //	websocket   (b)              memlog disklog   memlog disklog   (a)
+//	throttle    memlog disklog   memlog disklog   (c)              memlog disklog
 //	together    memlog disklog   memlog disklog   memlog disklog   memlog disklog
 //
 //	(a) a pattern of HTTP; the streams of gRPC are in the row of pubsub
 //	(b) bytes on a connection; without one there is nothing but pubsub
+//	(c) the client is told as http is, and then waits by itself
 //
 // A row is the suite of a pattern, but for the last: together moves readers from
 // door to door, and breaks their connections. A column is a door:

@@ -26,6 +26,7 @@ type overGRPC struct {
 	*wires
 	publish   parleyv1.PublishClient
 	subscribe parleyv1.SubscribeClient
+	throttle  parleyv1.ThrottleClient
 }
 
 var _ interface {
@@ -40,13 +41,13 @@ func openGRPC(w *patterntest.World) patterntest.Door {
 		w.Fatal(err)
 	}
 	w.Cleanup(func() { _ = conn.Close() })
-	return overGRPC{wire, parleyv1.NewPublishClient(conn), parleyv1.NewSubscribeClient(conn)}
+	return overGRPC{wire, parleyv1.NewPublishClient(conn), parleyv1.NewSubscribeClient(conn), parleyv1.NewThrottleClient(conn)}
 }
 
 // serveGRPC serves a world by wire/grpcapi.
 func serveGRPC(w *patterntest.World) *wires {
 	lives := door.NewLives()
-	api, err := grpcapi.New(grpcapi.Options{Topics: w.Topics, Hub: w.Hub, Lives: lives, Context: w.Life})
+	api, err := grpcapi.New(grpcapi.Options{Topics: w.Topics, Hub: w.Hub, Lives: lives, Context: w.Life, Admission: door.Limited(w.Limits), Throttle: w.Limits})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func failure(err error) error {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
 			name := strings.ReplaceAll(strings.ToLower(info.GetReason()), "_", "-")
 			if code, known := parley.CodeNamed(name); known {
-				return &parley.Error{Code: code, Detail: s.Message()}
+				return &parley.Error{Code: code, Detail: s.Message(), RetryAfter: retryAfter(s)}
 			}
 		}
 	}

@@ -86,6 +86,9 @@ func (h overHTTP) start(ctx context.Context, method, target string, header http.
 	}
 	if res.StatusCode >= 300 {
 		defer res.Body.Close()
+		if res.StatusCode == http.StatusTooManyRequests {
+			return nil, throttled(res)
+		}
 		return nil, problem(res.Body)
 	}
 	return res, nil

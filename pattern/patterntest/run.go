@@ -62,7 +62,7 @@ type scene struct {
 }
 
 // suites are the rows of the table, in its order.
-var suites = []suite{pubsubSuite, pollSuite, sseSuite, websocketSuite, togetherSuite}
+var suites = []suite{pubsubSuite, pollSuite, sseSuite, websocketSuite, throttleSuite, togetherSuite}
 
 // Run runs all suites as the table says, prints the table with the number of
 // cases that ran, and fails if it is not complete.

@@ -14,6 +14,7 @@ import (
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/throttle/policy"
 )
 
 // World is what a case runs on: a log of its own and what all doors stand on,
@@ -23,6 +24,7 @@ type World struct {
 	Log    parley.Log
 	Topics *topic.Registry
 	Hub    *pubsub.Hub
+	Limits *policy.Registry // named limits, which the doors with a boundary ask
 
 	// Host runs machines; nil where the table names none.
 	Host shard.Host
@@ -44,9 +46,16 @@ func newWorld(t *testing.T, log parley.Log) *World {
 	if err = w.Topics.Load(w.Life); err != nil {
 		t.Fatal(err)
 	}
+	if w.Limits, err = policy.New(log, policy.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err = w.Limits.Load(w.Life); err != nil {
+		t.Fatal(err)
+	}
 	w.sealer = cursor.NewSealer(secret(1))
 	w.Hub = pubsub.NewHub(log, w.Topics, w.sealer, pubsub.Options{TailBytes: tailBytes})
 	w.Background("topics", w.Topics.Run)
+	w.Background("limits", w.Limits.Run)
 	w.Background("hub", w.Hub.Run)
 	return w
 }
