@@ -133,7 +133,7 @@ func (m *machine) takeIn(it intake, now int64) {
 
 // count counts n records from a position on.
 func (m *machine) count(at, n int64) {
-	if len(m.marks) == 0 || m.records-m.marks[len(m.marks)-1].records >= markEvery {
+	if len(m.marks) == 0 || m.records-m.marks[len(m.marks)-1].records >= m.thrift.marks {
 		m.marks = append(m.marks, mark{at, m.records})
 	}
 	m.records += n

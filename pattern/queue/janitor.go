@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	janitorEvery  = 4096    // jobs that come or go between two looks, at least
-	sparse        = 8192    // records that are kept before survivors are copied
 	survivors     = 1000    // jobs that are copied at once, at most
 	survivorBytes = 1 << 20 // and bytes of them, about
 )
@@ -30,11 +28,13 @@ func (o *owner) clean(ctx context.Context) {
 			return
 		}
 		for last, more := int64(-1), true; more && ctx.Err() == nil; {
-			low, again, err := o.cleanOnce(ctx)
-			if err != nil && ctx.Err() == nil {
+			low, copied, err := o.cleanOnce(ctx)
+			if err != nil {
 				o.q.opt.Logger.Warn("a queue's jobs are not trimmed", slog.String("queue", o.q.name), slog.Any("error", err))
+				pause(ctx, lastRetry)
+				continue
 			}
-			more = err == nil && again && low > last // a job that cannot be copied ends the round
+			more = copied && low > last // a job that cannot be copied ends the round
 			last = low
 		}
 	}
@@ -76,7 +76,7 @@ type survivor struct{ id, place int64 }
 // survivors gives the jobs to copy, if less than half of what is kept is live:
 // the oldest ones, up to the last wide gap among them.
 func (m *machine) survivors() []survivor {
-	if m.records < sparse || 2*m.liveCount() >= m.records {
+	if m.records < m.thrift.sparse || 2*m.liveCount() >= m.records {
 		return nil
 	}
 	list := make([]survivor, 0, len(m.entries))
@@ -98,14 +98,14 @@ func (m *machine) survivors() []survivor {
 		if k < len(list) {
 			next = m.below(list[k].place)
 		}
-		if next-m.below(list[k-1].place) >= 2*markEvery {
+		if next-m.below(list[k-1].place) >= 2*m.thrift.marks {
 			return list[:k]
 		}
 	}
 	return list[:n]
 }
 
-// below is how many records are kept below a place, to about markEvery.
+// below is how many records are kept below a place, to about as many as lie between two marks.
 func (m *machine) below(place int64) int64 {
 	i, found := slices.BinarySearchFunc(m.marks, place, func(k mark, at int64) int { return cmp.Compare(k.at, at) })
 	if !found {

@@ -34,6 +34,8 @@ type machine struct {
 	enqueued int64
 	done     int64
 
+	thrift thrift
+
 	// What follows is derived.
 	offers  [MaxPriority + 1]index // ready entries that may be leased, by id
 	resting index                  // delayed entries, by due
@@ -92,11 +94,17 @@ type group struct {
 // mark tells how many records the jobs stream has below a position.
 type mark struct{ at, records int64 }
 
-// markEvery is how many records lie between two marks.
-const markEvery = 1024
+// thrift is when space is won back. Tests are more eager than the default.
+type thrift struct {
+	every  int   // jobs that come or go between two looks, at least
+	sparse int64 // records that are kept before survivors are copied
+	marks  int64 // records between two marks
+}
+
+var defaultThrift = thrift{every: 4096, sparse: 8192, marks: 1024}
 
 func newMachine() *machine {
-	m := &machine{}
+	m := &machine{thrift: defaultThrift}
 	m.reset()
 	return m
 }
@@ -104,7 +112,7 @@ func newMachine() *machine {
 // reset makes the state in which no move was ever made.
 func (m *machine) reset() {
 	settings, _ := Settings{}.Defaults()
-	*m = machine{settings: settings, entries: make(map[int64]*entry), groups: make(map[string]*group), unique: make(map[string]int64)}
+	*m = machine{thrift: m.thrift, settings: settings, entries: make(map[int64]*entry), groups: make(map[string]*group), unique: make(map[string]int64)}
 	for p := range m.offers {
 		m.offers[p].valid = func(i item) bool {
 			e := m.entries[i.id]

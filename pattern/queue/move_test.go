@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -42,6 +43,59 @@ func TestOwnershipMovesAtEveryStep(t *testing.T) {
 			}
 			return err
 		})
+	})
+}
+
+// TestCompactionWhileOwnershipMoves copies a resting job forward again and again,
+// and trims behind it. Wherever the ownership moves, the job and its event stay.
+func TestCompactionWhileOwnershipMoves(t *testing.T) {
+	var log parley.Log
+	newLog := func() parley.Log {
+		log = memlog.New(memlog.Options{})
+		return log
+	}
+	shardtest.EveryStep(t, 2, newLog, func(t *testing.T, c *shardtest.Cluster, step func(parley.Stream)) {
+		q, err := New(log, c.Host(), "q", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.thrift = thrift{every: 3, sparse: 4, marks: 1}
+		c.Serve(q.moves, func(ctx context.Context, log parley.Log, o *shard.Owner) error { return own(ctx, q, log, o) })
+		h := &history{t: t, q: q, acked: map[ID]bool{}, unsure: map[ID]bool{}, runs: map[ID]int{}}
+		h.enqueue(Job{Event: parley.Event{ID: "rests"}, Delay: time.Hour}, Job{Priority: 2, Event: parley.Event{ID: "plain"}})
+		rests := h.jobs[0]
+		for round := 0; round < 3 || len(h.acked) < len(h.jobs)-1; round++ {
+			if round < 3 {
+				h.enqueue(Job{Priority: 3}, Job{Priority: 3})
+			}
+			step(q.moves)
+			h.turn()
+			h.turn()
+		}
+		step(q.moves)
+		h.try(func(ctx context.Context) error {
+			i, err := q.Get(ctx, rests)
+			if err == nil && (i.Event.ID != "rests" || i.State != Delayed) {
+				t.Errorf("the resting job: %+v", i)
+			}
+			return err
+		})
+		<-time.After(time.Minute)
+		h.try(func(ctx context.Context) error { // whoever owns the queue now looks
+			_, err := q.Stats(ctx)
+			return err
+		})
+		synctest.Wait()
+		run, err := log.Read(t.Context(), parley.Place{Stream: q.jobs}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for b := range run.Batches() {
+			if b.Base() <= parley.Position(rests) {
+				t.Errorf("nothing was trimmed: the jobs stream begins at %d", b.Base())
+			}
+			break
+		}
 	})
 }
 

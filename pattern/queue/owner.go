@@ -49,6 +49,7 @@ func own(ctx context.Context, q *Queue, log parley.Log, s *shard.Owner) error {
 		return err
 	}
 	o.book = newBook(newMachine(), q.name, 0, secret)
+	o.machine.thrift = q.thrift
 	j, err := journal.Open(ctx, log, q.moves, o, journal.Options{Fence: s.Fence, Logger: q.opt.Logger})
 	if err != nil {
 		return err
@@ -98,6 +99,7 @@ func (o *owner) begin(tx *journal.Tx) error {
 		}
 	}
 	o.begun = true
+	o.signal(o.untidy) // the owner before may have come no further
 	return nil
 }
 
@@ -123,7 +125,7 @@ func (o *owner) Fire(tx *journal.Tx) {
 // the goroutines that follow look too. Whoever is woken calls wake in turn: so
 // there are never more looks than jobs.
 func (o *owner) wake(now int64) {
-	if o.churn >= max(janitorEvery, len(o.entries)) {
+	if o.churn >= max(o.thrift.every, len(o.entries)) {
 		o.churn = 0
 		o.signal(o.untidy)
 	}

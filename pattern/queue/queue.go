@@ -36,6 +36,8 @@ type Queue struct {
 	opt   Options
 	jobs  parley.Stream // the jobs' events
 	moves parley.Stream // the machine's moves; also the name of the shard
+
+	thrift thrift
 }
 
 // New gives a queue. It starts nothing, and a queue needs no creation: it is
@@ -52,7 +54,7 @@ func New(log parley.Log, host shard.Host, name string, o Options) (*Queue, error
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Queue{
-		log: log, host: host, name: name, opt: o,
+		log: log, host: host, name: name, opt: o, thrift: defaultThrift,
 		jobs:  parley.Stream{Name: "$queue." + name + ".jobs"},
 		moves: parley.Stream{Name: "$queue." + name + ".moves"},
 	}, nil
