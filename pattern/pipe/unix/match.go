@@ -61,9 +61,9 @@ func (s *scan) line(at int) (from, to int, ok bool) {
 // literal gives the next place of one of the literals, −1 when there is none.
 func (s *scan) literal(at int) int {
 	best := -1
-	for i, l := range s.x.lits {
+	for i := range s.next {
 		if s.next[i] >= 0 && s.next[i] <= at {
-			s.next[i] = bytes.Index(s.text[at:], []byte(l))
+			s.next[i] = s.x.needles[i].index(s.text[at:])
 			if s.next[i] >= 0 {
 				s.next[i] += at
 			}

@@ -11,12 +11,13 @@ import (
 // is matched as the character of that number, so a line that has one is written
 // in UTF-8 first.
 type expression struct {
-	re    *regexp.Regexp
-	lits  []string // one of these is in every line that matches; none = not known
-	exact bool     // and a line that has one matches
-	fold  bool     // lits are in lower case, and so must be what they are looked for in
-	wide  []byte   // a line as re wants it
-	low   []byte
+	re      *regexp.Regexp
+	lits    []string // one of these is in every line that matches; none = not known
+	needles []needle // lits, ready to be looked for
+	exact   bool     // and a line that has one matches
+	fold    bool     // lits are in lower case, and so must be what they are looked for in
+	wide    []byte   // a line as re wants it
+	low     []byte
 }
 
 // compile reads the patterns of grep, of which one must match.
@@ -48,6 +49,9 @@ func compile(patterns []string, syntax byte, fold bool) (*expression, error) {
 	re.Longest()
 	x := &expression{re: re, fold: fold}
 	x.lits, x.exact = literals(alt, fold)
+	for _, l := range x.lits {
+		x.needles = append(x.needles, newNeedle(l))
+	}
 	return x, nil
 }
 

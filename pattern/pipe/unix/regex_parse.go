@@ -296,6 +296,9 @@ func (r *regex) repeats(n node) (node, error) {
 		default:
 			return n, nil
 		}
+		if n.kind >= nodeBol && n.kind <= nodeWordEnd {
+			return n, refuse("what matches no character is repeated")
+		}
 		n = node{kind: nodeRepeat, subs: []node{n}, min: least, max: most}
 	}
 	return n, nil

@@ -151,9 +151,7 @@ func (s *sorter) End(ctx context.Context, to emit) error {
 	for _, part := range s.store.order(&s.how, workers()) {
 		m.add(&memoryRun{store: &s.store, left: part})
 	}
-	if err := s.runs.open(&m); err != nil {
-		return err
-	}
+	s.runs.open(&m)
 	n := 0
 	err := m.each(s.fused, func(line []byte, times uint64) error {
 		if n++; n&0xfff == 0 && ctx.Err() != nil {

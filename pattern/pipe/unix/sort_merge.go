@@ -37,7 +37,8 @@ type head struct {
 	run   lineRun
 	line  []byte
 	times uint64
-	turn  int // earlier runs first
+	key   uint64 // of lines that are compared byte by byte: how they begin
+	turn  int    // earlier runs first
 }
 
 // merger merges runs: a heap of their heads.
@@ -50,10 +51,20 @@ type merger struct {
 func (m *merger) add(r lineRun) { m.runs = append(m.runs, r) }
 
 func (m *merger) less(a, b *head) bool {
+	if a.key != b.key {
+		return (a.key < b.key) != m.how.reverse
+	}
 	if c := m.how.compare(a.line, b.line); c != 0 {
 		return c < 0
 	}
 	return a.turn < b.turn
+}
+
+func (m *merger) key(line []byte) uint64 {
+	if !m.how.whole() {
+		return 0
+	}
+	return bytePrefix(line, 0)
 }
 
 func (m *merger) down(i int) {
@@ -84,7 +95,7 @@ func (m *merger) each(fused bool, do func(line []byte, times uint64) error) erro
 		if err != nil {
 			return err
 		}
-		m.heads = append(m.heads, head{r, line, times, i})
+		m.heads = append(m.heads, head{r, line, times, m.key(line), i})
 	}
 	for i := len(m.heads)/2 - 1; i >= 0; i-- {
 		m.down(i)
@@ -133,7 +144,7 @@ func (m *merger) advance() error {
 	case err != nil:
 		return err
 	default:
-		h.line, h.times = line, times
+		h.line, h.times, h.key = line, times, m.key(line)
 	}
 	m.down(0)
 	return nil
@@ -215,9 +226,7 @@ func (r *runs) gather(dir string, how *sorting, fused bool) error {
 		return nil
 	}
 	m := merger{how: how}
-	if err := r.open(&m); err != nil {
-		return err
-	}
+	r.open(&m)
 	old := r.files
 	r.files = nil
 	err := r.write(dir, &m, fused)
@@ -227,7 +236,7 @@ func (r *runs) gather(dir string, how *sorting, fused bool) error {
 	return err
 }
 
-func (r *runs) open(m *merger) error {
+func (r *runs) open(m *merger) {
 	late := m.runs // what is in memory came last
 	m.runs = nil
 	for _, t := range r.files {
@@ -235,7 +244,6 @@ func (r *runs) open(m *merger) error {
 		m.add(t)
 	}
 	m.runs = append(m.runs, late...)
-	return nil
 }
 
 func (r *runs) close() error {
