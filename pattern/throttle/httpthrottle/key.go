@@ -92,15 +92,13 @@ func parseAddr(s string) (netip.Addr, bool) {
 	if len(s) > 100 {
 		return netip.Addr{}, false
 	}
-	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
-	if err != nil {
+	// A peer's has a port; looking for that first spares it an error.
+	if colon := strings.LastIndexByte(s, ':'); colon > 0 && (s[colon-1] == ']' || strings.IndexByte(s, ':') == colon) {
 		ap, err := netip.ParseAddrPort(s)
-		if err != nil {
-			return netip.Addr{}, false
-		}
-		addr = ap.Addr()
+		return ap.Addr().Unmap().WithZone(""), err == nil
 	}
-	return addr.Unmap().WithZone(""), true
+	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+	return addr.Unmap().WithZone(""), err == nil
 }
 
 // ParseTrusted reads proxies as addresses (192.0.2.1) and networks (10.0.0.0/8).

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -45,7 +47,9 @@ func (r *Registry) Admit(ctx context.Context, q *Request) (release func(), err e
 	if len(t.applied) == 0 {
 		return nothing, nil
 	}
-	v := visit{registry: r, request: q}
+	v := visits.Get().(*visit)
+	defer v.free()
+	v.registry = r
 	for _, l := range t.applied {
 		l.each(q, func(key string) { v.ask(l, key) })
 	}
@@ -56,13 +60,14 @@ func (r *Registry) Admit(ctx context.Context, q *Request) (release func(), err e
 		httpthrottle.SetFields(q.Answer, false, v.seen...)
 	}
 	if err != nil {
-		v.end((*throttle.Permit).Refund)
+		end(v.permits, (*throttle.Permit).Refund)
 		return nil, err
 	}
 	if !v.held {
 		return nothing, nil
 	}
-	return func() { v.end((*throttle.Permit).Release) }, nil
+	kept := slices.Clone(v.permits) // and nothing else of the visit
+	return func() { end(kept, (*throttle.Permit).Release) }, nil
 }
 
 // each calls f with every key that a request has under the limit: one, or one for
@@ -107,13 +112,28 @@ func (l *limit) covers(action Action, name string) bool {
 // visit is one request on its way through the limits.
 type visit struct {
 	registry *Registry
-	request  *Request
 	charges  []throttle.Charge // of the limits that reject, …
 	limits   []*limit          // … and which those are
 	shapes   []place
 	permits  []throttle.Permit
 	seen     []httpthrottle.Seen
 	held     bool // a permit has to be released
+}
+
+var visits = sync.Pool{New: func() any { return new(visit) }}
+
+// free gives the visit's slices back for another one; many limits are seldom.
+func (v *visit) free() {
+	if cap(v.charges) > 64 || cap(v.permits) > 64 {
+		return
+	}
+	clear(v.charges)
+	clear(v.limits)
+	clear(v.shapes)
+	clear(v.permits)
+	clear(v.seen)
+	*v = visit{charges: v.charges[:0], limits: v.limits[:0], shapes: v.shapes[:0], permits: v.permits[:0], seen: v.seen[:0]}
+	visits.Put(v)
 }
 
 // place is a line to stand in.
@@ -139,9 +159,14 @@ func (v *visit) ask(l *limit, key string) {
 	}
 }
 
-// take keeps a permit. What a shadow says is nobody's business.
+// take keeps a permit, and what the limit said.
 func (v *visit) take(l *limit, p throttle.Permit, d throttle.Decision) {
 	v.permits = append(v.permits, p)
+	v.note(l, d)
+}
+
+// note keeps what a limit said. What a shadow says is nobody's business.
+func (v *visit) note(l *limit, d throttle.Decision) {
 	v.held = v.held || l.held
 	if !l.shadow {
 		v.seen = append(v.seen, httpthrottle.Seen{Name: l.name, Limit: l.limiter.Limit(), Decision: d})
@@ -157,7 +182,7 @@ func (v *visit) reject() error {
 			if err != nil && d.OK {
 				d = v.charges[from+i].Limiter.Peek(v.charges[from+i].Key) // nothing was taken
 			}
-			v.take(v.limits[from+i], throttle.Permit{}, d)
+			v.note(v.limits[from+i], d)
 		}
 		v.permits = append(v.permits, permit)
 		if err != nil {
@@ -217,9 +242,9 @@ func (p place) stand(ctx context.Context) (throttle.Permit, error) {
 	return permit, err
 }
 
-func (v *visit) end(how func(*throttle.Permit)) {
-	for i := range v.permits {
-		how(&v.permits[i])
+func end(permits []throttle.Permit, how func(*throttle.Permit)) {
+	for i := range permits {
+		how(&permits[i])
 	}
 }
 
