@@ -29,8 +29,8 @@ type codec struct {
 // newCodec makes one with buffers of every power of two from 256 bytes to 4 MiB.
 func newCodec() codec {
 	buffers, err := mem.NewBinaryTieredBufferPool(8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22)
-	if err != nil {
-		panic(err) // only a power that no machine has is refused
+	if err != nil { // only for a power that no machine has
+		buffers = mem.DefaultBufferPool()
 	}
 	return codec{encoding.GetCodecV2("proto"), buffers}
 }
