@@ -148,19 +148,21 @@ func TestExactWaking(t *testing.T) {
 	})
 }
 
-// TestWakingPassesOn: a waiter that was woken and goes away does not keep the job
-// from the next.
+// TestWakingPassesOn: a waiter that goes away does not keep a job from the next.
 func TestWakingPassesOn(t *testing.T) {
 	fake(t, Options{}, func(r *rig) {
 		ctx, cancel := context.WithCancel(r.ctx())
 		first, second := r.wait(ctx, LeaseRequest{Wait: MaxWait}), r.wait(r.ctx(), LeaseRequest{Wait: MaxWait})
 		cancel()
+		if got := <-first; got.err == nil {
+			t.Fatalf("the first waiter: %+v", got)
+		}
+		if s := r.stats(); s.Waiting != 1 {
+			t.Fatalf("%d wait, one has gone away", s.Waiting)
+		}
 		r.enqueue(text("a"))
 		if got := <-second; got.err != nil || len(got.jobs) != 1 {
 			t.Fatalf("the second waiter: %+v", got)
-		}
-		if got := <-first; got.err == nil {
-			t.Fatalf("the first waiter: %+v", got)
 		}
 		if s := r.stats(); s.Waiting != 0 || s.Leased != 1 {
 			t.Fatalf("stats %+v", s)
