@@ -18,6 +18,8 @@ const (
 	codeResources     = 10023
 	codeNoMessage     = 10037
 	codeNoStream      = 10059
+	codeNameInUse     = 10058 // by a stream with other settings
+	codeNotCreated    = 10049
 	codeWrongLast     = 10071 // the comparison does not hold
 	codeStoreFailed   = 10077 // the bound of the memory home, or a disk
 	codeDuplicateBusy = 10158 // the same message id is on its way in

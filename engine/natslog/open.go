@@ -218,7 +218,7 @@ func (h *home) ensure(ctx context.Context, want jetstream.StreamConfig) error {
 	var info streamInfo
 	err := h.l.x.api(ctx, "STREAM.INFO."+h.stream, nil, &info)
 	if apiCode(err) == codeNoStream {
-		err = h.l.x.api(ctx, "STREAM.CREATE."+h.stream, want, &info)
+		err = h.create(ctx, want, &info)
 		if code := apiCode(err); code == codeNoPeers || code == codeResources || code == 10028 || code == 10047 || code == 10074 {
 			e := &parley.Error{Code: parley.Unsupported, Field: "replicas", Detail: fmt.Sprintf("the NATS servers cannot keep %d replicas: %v", want.Replicas, err), Fix: "let as many servers with JetStream run, with room to store, or lower the replicas", Err: err}
 			if want.Storage == jetstream.MemoryStorage {
@@ -236,6 +236,20 @@ func (h *home) ensure(ctx context.Context, want jetstream.StreamConfig) error {
 	}
 	h.created = uint32(info.Created.Unix())
 	return differs(info.Config, want)
+}
+
+// create makes the home's stream. A server that removes its last stream at the same
+// moment, or another node that makes ours, is no reason to give up.
+func (h *home) create(ctx context.Context, want jetstream.StreamConfig, info *streamInfo) error {
+	for tries := 0; ; tries++ {
+		err := h.l.x.api(ctx, "STREAM.CREATE."+h.stream, want, info)
+		if apiCode(err) == codeNameInUse {
+			return h.l.x.api(ctx, "STREAM.INFO."+h.stream, nil, info) // differs tells how
+		}
+		if apiCode(err) != codeNotCreated || tries == 5 || !pause(ctx, lastPause) {
+			return err
+		}
+	}
 }
 
 // differs says what keeps an existing stream from carrying the log.

@@ -66,6 +66,7 @@ func beServer(config string) int {
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	ns.SetLoggerV2(complaints{s.Name}, false, false, false)
 	ns.Start()
 	if !ns.ReadyForConnections(20 * time.Second) {
 		fmt.Fprintln(os.Stderr, "not ready")
@@ -76,6 +77,20 @@ func beServer(config string) int {
 	ns.Shutdown()
 	ns.WaitForShutdown()
 	return 0
+}
+
+// complaints is a server's log without what is no fault.
+type complaints struct{ name string }
+
+func (c complaints) Errorf(format string, v ...any) { c.say(format, v...) }
+func (c complaints) Fatalf(format string, v ...any) { c.say(format, v...) }
+func (complaints) Warnf(string, ...any)             {}
+func (complaints) Noticef(string, ...any)           {}
+func (complaints) Debugf(string, ...any)            {}
+func (complaints) Tracef(string, ...any)            {}
+
+func (c complaints) say(format string, v ...any) {
+	fmt.Fprintf(os.Stderr, "nats-server "+c.name+": "+format+"\n", v...)
 }
 
 // child is a process that a test started.
