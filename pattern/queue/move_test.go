@@ -59,7 +59,7 @@ func TestCompactionWhileOwnershipMoves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q.thrift = thrift{every: 3, sparse: 4, marks: 1}
+		q.thrift = thrift{every: 1, sparse: 4, marks: 1}
 		c.Serve(q.moves, func(ctx context.Context, log parley.Log, o *shard.Owner) error { return own(ctx, q, log, o) })
 		h := &history{t: t, q: q, acked: map[ID]bool{}, unsure: map[ID]bool{}, runs: map[ID]int{}}
 		h.enqueue(Job{Event: parley.Event{ID: "rests"}, Delay: time.Hour}, Job{Priority: 2, Event: parley.Event{ID: "plain"}})
