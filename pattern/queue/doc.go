@@ -43,8 +43,8 @@
 //	| a caller finds what it enqueued | every look waits until the jobs stream is taken in        |
 //	| memory                          | jobs that are ready, were never tried and have neither    |
 //	|                                 | key nor Unique are ranges of positions: ten million of    |
-//	|                                 | them take no more than one. Others take about 150 bytes   |
-//	|                                 | each, and more with a history                             |
+//	|                                 | them take 0.4 MB. Others take about 100 bytes each, and    |
+//	|                                 | 100 more with each attempt that is remembered             |
 //	| disk                            | the jobs stream is trimmed below the oldest live job; if  |
 //	|                                 | less than half of it is live, the oldest are copied to    |
 //	|                                 | its head. A job's id stays                                |
