@@ -235,3 +235,32 @@ func TestCountsAreSaved(t *testing.T) {
 	stat(runLog(t, o), 1)
 	stat(log, 1)
 }
+
+// TestLargestBatch: what the servers' max_payload just allows goes in, and comes
+// out everywhere; more is refused before it is sent.
+func TestLargestBatch(t *testing.T) {
+	o := natslog.Options{URL: startServers(t, 3, false).url(), Prefix: "large", Replicas: 3, Synced: true}
+	log := runLog(t, o)
+	largest := int(log.Conn().MaxPayload()) - 2048
+	one := batchOf(t, strings.Repeat("x", largest-200))
+	over := batchOf(t, strings.Repeat("x", largest))
+	if _, err := log.Append(t.Context(), parley.Write{Stream: jobs, Batch: over}); parley.CodeOf(err) != parley.TooLarge || err == nil {
+		t.Errorf("%d bytes: %v", over.Size(), err)
+	}
+	got, err := log.Append(t.Context(), parley.Write{Stream: jobs, Expect: parley.Empty, Batch: one})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := runLog(t, o)
+	newest, err := other.Append(t.Context(), parley.Write{Stream: jobs})
+	if err != nil || newest[0] != got[0] {
+		t.Errorf("a guard answers %v, %v; want %v", newest, err, got)
+	}
+	for _, l := range []*natslog.Log{log, other} {
+		run, err := l.Read(t.Context(), parley.Place{Stream: jobs}, 1)
+		if err != nil || len(run.Bytes()) != one.Size() {
+			t.Fatalf("%d bytes, %v; want %d", len(run.Bytes()), err, one.Size())
+		}
+		run.Release()
+	}
+}
