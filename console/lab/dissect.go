@@ -68,7 +68,7 @@ func (h *half) end() []piece {
 	if h.size == 0 {
 		return nil
 	}
-	if h.mode == head || h.mode == frames || h.mode == lost {
+	if h.current.kind == "" || h.mode == lost { // of neither a head that was read nor a whole block or frame
 		h.current = piece{kind: KindOther, label: "incomplete"}
 	}
 	return []piece{h.emit()}
