@@ -160,6 +160,7 @@ func TestLoadFileErrors(t *testing.T) {
 		{"throttle: {trusted: [proxy.example]}", `parley.yaml:1 | throttle.trusted | "proxy.example" is neither an address nor a network | write it like 192.0.2.7 or 10.0.0.0/8`},
 		{"data: *a", "parley.yaml |  | not YAML: unknown anchor 'a' referenced | see `parley config init` for an example"},
 		{"a: &x 1\nlisten: *x", "parley.yaml:1 | a | there is no such key | see `parley config doc` for all keys"},
+		{"data: :memory:", "parley.yaml |  | not YAML: mapping values are not allowed in this context | put values that hold \": \" or end in \":\" into quotes, as in data: \":memory:\""},
 		{"data: \"x", "parley.yaml |  | not YAML: found unexpected end of stream | see `parley config init` for an example"},
 		{"data: a\n---\ndata: b", "parley.yaml |  | not YAML: more than one document | see `parley config init` for an example"},
 	} {

@@ -22,7 +22,7 @@ func engineFields() []Field {
 	return []Field{
 		scalar(Field{
 			Path: "data", Type: "directory", Default: "./parley-data", Flag: "data",
-			Doc: "Where events are kept: a directory, made when it is missing, that belongs to one server at a time; or `:memory:`, which keeps them until the server stops.",
+			Doc: "Where events are kept: a directory, made when it is missing, that belongs to one server at a time; or `:memory:` (in a file, in quotes), which keeps them until the server stops.",
 		}, func(c *Config) *string { return &c.Data }, parseData),
 		engineField(),
 		scalar(Field{

@@ -135,7 +135,11 @@ func (l *loader) syntax(name string, err error) {
 			name, text = name+":"+line, what
 		}
 	}
-	l.add(name, "", &parley.Error{Code: parley.Invalid, Detail: "not YAML: " + text, Fix: "see `parley config init` for an example"})
+	fix := "see `parley config init` for an example"
+	if strings.Contains(text, "mapping values are not allowed") {
+		fix = `put values that hold ": " or end in ":" into quotes, as in data: ":memory:"`
+	}
+	l.add(name, "", &parley.Error{Code: parley.Invalid, Detail: "not YAML: " + text, Fix: fix})
 }
 
 // mapping reads the members of one level of the file.
