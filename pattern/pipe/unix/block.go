@@ -9,7 +9,7 @@ import (
 )
 
 // blockBytes is what a block has room for; one with a longer line is larger.
-const blockBytes = 256 << 10
+const blockBytes = 128 << 10
 
 // block is a part of a stream of bytes, which moves as one event. Whoever was given
 // it owns it: passes it on, or frees it.

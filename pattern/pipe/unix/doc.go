@@ -9,7 +9,7 @@
 //
 //	               guarantee                                     where it ends
 //	bytes          the same output as GNU, whatever the input    binary input of grep: see below
-//	memory         blocks of 256 KiB between stages; sort keeps  a single line is kept whole
+//	memory         blocks of 128 KiB between stages; sort keeps  a single line is kept whole
 //	               -S, and the rest in temporary files
 //	temporary      have no name once they are open: they go      systems that cannot remove an
 //	files          with the process, however it ends             open file remove it at the end
@@ -18,6 +18,6 @@
 //	programs       end with the run, with all that they started  what leaves its process group
 //
 // Input with a NUL byte is binary to grep: the first line that would be passed from
-// the block of up to 256 KiB with the first NUL on ends the stage, and a message
+// the block of up to 128 KiB with the first NUL on ends the stage, and a message
 // says so. GNU's block is of another size.
 package unix

@@ -25,7 +25,7 @@ func Kinds() []Kind {
 			{"f", "ignore-case", "", "small and capital letters are the same"},
 			{"b", "ignore-leading-blanks", "", "without the blanks before a key"},
 			{"s", "stable", "", "lines with equal keys stay as they came"},
-			{"S", "buffer-size", "SIZE", "memory before it goes to temporary files, in KiB or as 64M; 256M"},
+			{"S", "buffer-size", "SIZE", "memory before it goes to temporary files, in KiB or as 64M; 288M"},
 		}},
 		{Name: "uniq", Operands: "[FILE]", Summary: "makes one line of equal ones that follow each other", Holds: "one line", build: buildUniq, Options: []Option{
 			{"c", "count", "", "puts before each how often it came"},

@@ -107,6 +107,16 @@ func fuse(before, s *step) {
 // String gives the text of the pipe in its one form.
 func (p *Plan) String() string { return p.pipe.String() }
 
+// wantsLines says that nobody sees bytes of the input before their line is whole.
+func (p *Plan) wantsLines() bool {
+	for _, s := range p.steps {
+		if s.needsLines || s.kind.Name != "cat" {
+			return s.needsLines
+		}
+	}
+	return false
+}
+
 // build makes the flow of a run.
 func (p *Plan) build(r *running) flow {
 	first := p.steps[0]
@@ -118,7 +128,7 @@ func (p *Plan) build(r *running) flow {
 		if names == nil {
 			names = []string{"-"}
 		}
-		src = &files{r: r, names: names, linesEach: first.linesEach}
+		src = &files{r: r, names: names, linesEach: first.linesEach, lines: p.wantsLines()}
 	}
 	f := pipe.From(src).Named(first.stage.Name.Text)
 	aligned := false

@@ -16,7 +16,7 @@ import (
 
 // DefaultSortBytes is how much memory sort uses before it writes to temporary
 // files.
-const DefaultSortBytes = 256 << 20
+const DefaultSortBytes = 288 << 20
 
 // sorter is sort, and uniq if that comes next.
 type sorter struct {
@@ -110,11 +110,12 @@ func (s *sorter) Push(_ context.Context, in []*block, _ emit) error {
 			s.distinct(b.data)
 			b.free()
 		case len(b.data) < cap(b.data)/2: // most of it would be kept for nothing
-			_ = eachLine(b.data, func(line []byte, _ bool) error { s.store.copyLine(line); return nil })
+			s.store.adopt(bytes.Clone(b.data))
 			b.free()
 		default:
 			s.store.adopt(b.data)
 		}
+		s.store.reserve(s.limit)
 		if s.store.bytes+len(s.store.entries)*entryBytes >= s.limit {
 			if err := s.spill(); err != nil {
 				return err
@@ -124,8 +125,8 @@ func (s *sorter) Push(_ context.Context, in []*block, _ emit) error {
 	return nil
 }
 
-// entryBytes is what an entry costs, with the growth of its slice.
-const entryBytes = 40
+// entryBytes is what an entry costs.
+const entryBytes = 24
 
 // distinct keeps lines that are not there yet, and counts the others.
 func (s *sorter) distinct(data []byte) {

@@ -21,11 +21,21 @@ type lineRun interface {
 type memoryRun struct {
 	store *lineStore
 	left  []entry
+	soon  byte
 }
+
+// ahead is how many lines before its turn a line is touched: in order, lines lie
+// anywhere in memory, and one that is on its way to the cache is not waited for.
+const ahead = 6
 
 func (r *memoryRun) next() ([]byte, uint64, error) {
 	if len(r.left) == 0 {
 		return nil, 0, io.EOF
+	}
+	if len(r.left) > ahead {
+		if e := &r.left[ahead]; e.len > 0 {
+			r.soon ^= r.store.slabs[e.at>>32][uint32(e.at)]
+		}
 	}
 	e := &r.left[0]
 	r.left = r.left[1:]

@@ -18,9 +18,10 @@ type entry struct {
 
 // lineStore keeps lines in slabs.
 type lineStore struct {
-	slabs   [][]byte
-	entries []entry
-	bytes   int // of all slabs
+	slabs    [][]byte
+	entries  []entry
+	bytes    int // of all slabs
+	reserved bool
 }
 
 func (s *lineStore) line(e *entry) []byte {
@@ -31,7 +32,8 @@ func (s *lineStore) line(e *entry) []byte {
 // slabBytes is the size of a slab that lines are copied into.
 const slabBytes = 1 << 20
 
-// copyLine keeps a copy of a line.
+// copyLine keeps a copy of a line. No line is copied once a block was adopted, so
+// that later lines have larger places.
 func (s *lineStore) copyLine(line []byte) {
 	n := len(s.slabs) - 1
 	if n < 0 || cap(s.slabs[n])-len(s.slabs[n]) < len(line) {
@@ -56,6 +58,22 @@ func (s *lineStore) adopt(data []byte) {
 		}
 		s.entries = append(s.entries, entry{at: slab | uint64(at), len: uint32(end - at), times: 1})
 		at = end + 1
+	}
+}
+
+// reserve makes room for all entries at once, as soon as it can be told how many
+// lines there will be at most: growing step by step would leave their slices of
+// before for the collector.
+func (s *lineStore) reserve(limit int) {
+	if part := limit / 32; s.bytes < part || s.reserved || part == 0 {
+		return
+	}
+	s.reserved = true
+	lines := int(float64(len(s.entries)) * float64(limit) / float64(s.bytes+len(s.entries)*entryBytes))
+	if lines += lines / 16; lines > cap(s.entries) {
+		roomy := make([]entry, len(s.entries), lines) // append would write zeros all over it
+		copy(roomy, s.entries)
+		s.entries = roomy
 	}
 }
 

@@ -1,6 +1,7 @@
 package unix
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -17,6 +18,8 @@ type files struct {
 	r         *running
 	names     []string
 	linesEach bool // each file's last line gets a newline
+	lines     bool // what comes after the last newline of a block may wait for the next
+	rest      []byte
 	at        int
 	now       io.Reader
 	close     func() error
@@ -71,25 +74,9 @@ func (s *files) Next(ctx context.Context) ([]*block, error) {
 				return nil, err
 			}
 		}
-		b := newBlock()
-		n, err := s.now.Read(b.data[:cap(b.data)])
-		b.data = b.data[:n]
-		if n > 0 {
-			s.last = b.data[n-1]
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			return nil, fileError(err)
-		}
+		b, err := s.read(ctx)
 		if err != nil {
-			if s.at++; s.linesEach && s.last != '\n' && s.at < len(s.names) {
-				b.data = append(b.data, '\n')
-			}
-			if e := s.Close(); e != nil {
-				return nil, fileError(e)
-			}
+			return nil, err
 		}
 		if len(b.data) == 0 {
 			b.free()
@@ -102,6 +89,40 @@ func (s *files) Next(ctx context.Context) ([]*block, error) {
 		return s.one[:], nil
 	}
 	return nil, io.EOF
+}
+
+// read reads a block, empty when there was nothing, and goes on to the next file
+// at the end of one.
+func (s *files) read(ctx context.Context) (*block, error) {
+	b := newBlock()
+	b.data = append(b.data, s.rest...)
+	kept := len(b.data)
+	s.rest = s.rest[:0]
+	n, err := s.now.Read(b.data[kept:cap(b.data)])
+	b.data = b.data[:kept+n]
+	if n > 0 {
+		s.last = b.data[kept+n-1]
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fileError(err)
+	}
+	if err != nil {
+		if s.at++; s.linesEach && s.last != '\n' && s.at < len(s.names) {
+			b.data = append(b.data, '\n')
+		}
+		if e := s.Close(); e != nil {
+			return nil, fileError(e)
+		}
+		return b, nil
+	}
+	if end := bytes.LastIndexByte(b.data, '\n') + 1; s.lines && len(b.data)-end < blockBytes/2 {
+		s.rest = append(s.rest, b.data[end:]...)
+		b.data = b.data[:end]
+	}
+	return b, nil
 }
 
 // Close closes the file at hand.
