@@ -156,20 +156,28 @@ func (d *damage) files() (names []string, contents [][]byte) {
 	return names, contents
 }
 
-// spoilEvent changes the data of an event that was acknowledged.
+// spoilEvent changes the data of an event that was acknowledged and is kept in a
+// folder. What segments hold may also be in log files, which nobody reads again.
 func (d *damage) spoilEvent(folder string) (topic string) {
 	d.t.Helper()
 	acked := slices.DeleteFunc(d.led.all(), func(r *request) bool { return r.acked.IsZero() })
-	r := acked[d.dice.IntN(len(acked))]
-	i := d.dice.IntN(len(r.events))
+	d.dice.Shuffle(len(acked), func(i, j int) { acked[i], acked[j] = acked[j], acked[i] })
 	names, contents := d.files()
-	for k, b := range contents {
-		if at := bytes.Index(b, []byte(r.data[i])); at >= 0 && filepath.Dir(names[k]) == folder {
-			d.flip(names[k], b, at+d.dice.IntN(len(r.data[i])))
+	for _, r := range acked {
+		i := d.dice.IntN(len(r.events))
+		kept := -1
+		at := 0
+		for k, b := range contents {
+			if found := bytes.Index(b, []byte(r.data[i])); found >= 0 && (kept < 0 || filepath.Dir(names[k]) == "seg") {
+				kept, at = k, found
+			}
+		}
+		if kept >= 0 && filepath.Dir(names[kept]) == folder {
+			d.flip(names[kept], contents[kept], at+d.dice.IntN(len(r.data[i])))
 			return r.events[i].topic
 		}
 	}
-	d.t.Fatalf("event %s lies in no file of %s", r.events[i].id, folder)
+	d.t.Fatalf("none of %d acknowledged requests lies in %s alone", len(acked), folder)
 	return ""
 }
 
