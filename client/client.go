@@ -139,7 +139,7 @@ func (c *Client) once(ctx context.Context, r request, out any) (*http.Response, 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, &parley.Error{Code: parley.Unknown, Detail: "no answer from " + c.base.Host, Fix: "is the server running? start it with `parley serve`", Err: err}
+		return nil, Unreachable(c.base.Host, err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
@@ -166,6 +166,9 @@ func problem(res *http.Response, body []byte) error {
 	e := &parley.Error{Code: parley.Internal, Detail: res.Status}
 	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil {
 		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	if tls := speaksTLS(res, body); tls != nil {
+		return tls
 	}
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	var p struct{ Type, Title, Detail, Field, Fix string }

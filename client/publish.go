@@ -136,7 +136,7 @@ func complete(topic, key string, first int, events []parley.Event) []parley.Even
 			e.ID = rand.Text()
 		}
 		if e.Source == "" {
-			e.Source = "/topics/" + topic
+			e.Source = "/topics/" + url.PathEscape(topic) // a bad name is for the server to tell of
 		}
 		if e.Type == "" {
 			e.Type = "parley.event"

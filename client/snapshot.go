@@ -24,7 +24,7 @@ func (c *Client) Snapshot(ctx context.Context) (io.ReadCloser, error) {
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		return nil, &parley.Error{Code: parley.Unavailable, Detail: "no answer from " + c.base.Host, Fix: "is the server running? start it with `parley serve`", Err: err}
+		return nil, Unreachable(c.base.Host, err)
 	case res.StatusCode != http.StatusOK:
 		defer res.Body.Close()
 		body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20)) // what there is of it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"iter"
 	"math/rand/v2"
 	"net/http"
@@ -204,7 +205,26 @@ func (c *Client) overPoll(ctx context.Context, s *session) error {
 // overSSE lets the EventSource client do the reconnecting.
 func (c *Client) overSSE(ctx context.Context, s Subscription, yield func(Received, error) bool) {
 	q := url.Values{"topic": s.Topics, "format": {"cloudevents"}}
-	o := sse.ClientOptions{HTTP: c.opt.HTTP, RetryRefused: true, IdleTimeout: time.Minute, Retry: time.Second, OnReconnect: c.opt.OnReconnect, Header: http.Header{}, MaxEvent: maxAnswer}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	o := sse.ClientOptions{
+		HTTP: c.opt.HTTP, RetryRefused: true, IdleTimeout: time.Minute, Retry: time.Second, Header: http.Header{}, MaxEvent: maxAnswer,
+		Refused: func(res *http.Response) error {
+			body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20)) // what there is of it
+			return problem(res, body)
+		},
+		OnReconnect: func(cause error, wait time.Duration) {
+			var failed *url.Error // there was no answer
+			if errors.As(cause, &failed) {
+				cause = noStream(c.base.Host, cause)
+			}
+			if cause != nil && parley.CodeOf(cause) != parley.Internal && !again(cause) {
+				fail(cause)
+			} else if c.opt.OnReconnect != nil {
+				c.opt.OnReconnect(cause, wait)
+			}
+		},
+	}
 	c.authorize(o.Header)
 	if s.From != "" {
 		q.Set("after", s.From) // Last-Event-ID beats it from the second connection on

@@ -80,7 +80,7 @@ func (c *Client) dial(ctx context.Context, s *session) (*websocket.Conn, error) 
 		n, _ := res.Body.Read(body)
 		return nil, problem(res, body[:n])
 	}
-	return nil, &parley.Error{Code: parley.Unavailable, Detail: "no connection to " + c.base.Host, Err: err}
+	return nil, noStream(c.base.Host, err)
 }
 
 // take hands a frame's events to the loop.

@@ -50,6 +50,7 @@ type Transport struct {
 	conn      *grpc.ClientConn
 	publish   parleyv1.PublishClient
 	subscribe parleyv1.SubscribeClient
+	target    string
 	token     string
 }
 
@@ -62,6 +63,7 @@ func Dial(target string, o Options) (*Transport, error) {
 	if o.MaxMessage <= 0 {
 		o.MaxMessage = 64 << 20
 	}
+	name := target
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(o.MaxMessage)),
@@ -75,7 +77,7 @@ func Dial(target string, o Options) (*Transport, error) {
 	if err != nil {
 		return nil, parley.BadField("target", err.Error(), "write it like 127.0.0.1:7276")
 	}
-	return &Transport{conn: conn, publish: parleyv1.NewPublishClient(conn), subscribe: parleyv1.NewSubscribeClient(conn), token: o.Token}, nil
+	return &Transport{target: name, conn: conn, publish: parleyv1.NewPublishClient(conn), subscribe: parleyv1.NewSubscribeClient(conn), token: o.Token}, nil
 }
 
 // Close ends all calls.
@@ -96,7 +98,7 @@ func (t *Transport) Publish(ctx context.Context, topic string, events ...parley.
 	}
 	res, err := t.publish.Publish(t.context(ctx), req)
 	if err != nil {
-		return nil, fromStatus(err)
+		return nil, fromStatus(t.target, err)
 	}
 	placed := make([]client.Placed, len(res.GetEvents()))
 	for i, p := range res.GetEvents() {
@@ -115,13 +117,13 @@ func (t *Transport) Receive(ctx context.Context, s client.Subscription, from str
 	}
 	stream, err := t.subscribe.Subscribe(ctx, req)
 	if err != nil {
-		return fromStatus(err)
+		return fromStatus(t.target, err)
 	}
 	var places client.Places
 	for first := true; ; first = false {
 		m, err := stream.Recv()
 		if err != nil {
-			return fromStatus(err)
+			return fromStatus(t.target, err)
 		}
 		if first {
 			places.Open(m.GetCursor(), int(m.GetStreams()), s.Topics)
@@ -208,14 +210,16 @@ func fromProto(p *parleyv1.Event) parley.Event {
 }
 
 // fromStatus reads the server's error: ErrorInfo has its code.
-func fromStatus(err error) error {
+func fromStatus(target string, err error) error {
 	if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
 		return context.Canceled
 	}
 	st := status.Convert(err)
-	e := &parley.Error{Code: parley.Unavailable, Detail: st.Message(), Err: err}
-	if st.Code() != codes.Unavailable {
-		e.Code = parley.Internal
+	e := &parley.Error{Code: parley.Internal, Detail: st.Message(), Err: err}
+	if st.Code() == codes.Unavailable {
+		if e.Code = parley.Unavailable; len(st.Details()) == 0 { // no server of ours has said so
+			e = unreachable(target, st.Message())
+		}
 	}
 	for _, d := range st.Details() {
 		switch d := d.(type) {
@@ -231,6 +235,20 @@ func fromStatus(err error) error {
 		case *errdetails.RetryInfo:
 			e.RetryAfter = d.GetRetryDelay().AsDuration()
 		}
+	}
+	return e
+}
+
+// unreachable is what gRPC tells only in words: why there is no connection.
+func unreachable(target, message string) *parley.Error {
+	e := client.Unreachable(target, errors.New(message))
+	switch {
+	case e.Code != parley.Unknown:
+	case strings.Contains(message, "error reading server preface"):
+		e.Detail, e.Fix = target+" does not answer in gRPC", "is it the server's gRPC address? With TLS there, the client needs TLS, too"
+		e.Code = parley.Unavailable
+	default:
+		e.Code, e.Detail = parley.Unavailable, message
 	}
 	return e
 }

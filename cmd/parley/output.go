@@ -32,10 +32,11 @@ type app struct {
 	err    io.Writer
 	env    []string
 	json   bool
-	colour bool // of what goes to err
-	began  bool // a command's own work has begun
-	told   bool // the envelope was written
-	result any  // what a command that failed has to say beside its error
+	colour bool              // of what goes to err
+	began  bool              // a command's own work has begun
+	told   bool              // the envelope was written
+	result any               // what a command that failed has to say beside its error
+	inputs map[string]string // of a field in an error: the flag or argument it is
 }
 
 // answer is what a command has to say when it went well.
@@ -143,6 +144,14 @@ func (a *app) finish(command string, err error) int {
 		code = child.ExitCode()
 	}
 	all := explain(err)
+	for i := range all {
+		if name, ok := a.inputs[strings.ToLower(all[i].Field)]; ok {
+			all[i].Field = name
+			if i == 0 && all[i].Code == parley.Invalid.String() {
+				code = exitUsage
+			}
+		}
+	}
 	first := all[0]
 	if strings.HasPrefix(first.Where, "--") {
 		code = exitUsage
@@ -186,6 +195,14 @@ func (u *usage) Unwrap() error { return u.err }
 // usagef makes an error of the command line: exit code 2.
 func usagef(fix, format string, args ...any) error {
 	return &usage{parley.BadField("", fmt.Sprintf(format, args...), fix)}
+}
+
+// asked makes a usage error of one that is about a flag or an argument.
+func asked(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usage{err}
 }
 
 func usageOf(cmd *cobra.Command, err error) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/client"
 )
 
@@ -30,6 +31,9 @@ error; --json gives both in one object. Exit code 3 says that there was nothing.
 	c.Flags().IntVar(&p.Tail, "tail", 0, "the newest so many events")
 	c.Flags().StringVar(&p.Before, "before", "", "with --tail: the page before, a `cursor`")
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		if c.Flags().Changed("limit") && p.Limit < 1 {
+			return answer{}, &usage{parley.BadField("--limit", "asks for no event", "write 1 to 1000, or leave it away")}
+		}
 		cl, err := a.client(at)
 		if err != nil {
 			return answer{}, err

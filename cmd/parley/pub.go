@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/client"
 )
 
@@ -47,7 +48,12 @@ func (a *app) pubCommand() *cobra.Command {
 an event. A file is one event, unless it ends in .ndjson or .jsonl or --ndjson is
 given: then each line of it is. Events are published in order, in batches; when
 the command ends well, all of them are durable.`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return exactly("TOPIC")(cmd, args)
+			}
+			return exactly("TOPIC", "DATA")(cmd, args)
+		},
 	}
 	at := a.remoteFlags(c)
 	c.Flags().StringVar(&f.file, "file", "", "publish a `file` instead of DATA")
@@ -61,6 +67,9 @@ the command ends well, all of them are durable.`,
 	c.Flags().BoolVar(&f.ephemeral, "ephemeral", false, "deliver to who listens now, store nothing")
 	c.MarkFlagsMutuallyExclusive("whole", "ndjson", "cloudevents")
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		if err := topic.CheckName(args[0]); err != nil {
+			return answer{}, asked(err)
+		}
 		cl, err := a.client(at)
 		if err != nil {
 			return answer{}, err

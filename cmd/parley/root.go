@@ -21,7 +21,32 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err != nil && !a.began { // then it is cobra that complains
 		err = usageOf(cmd, err)
 	}
+	if cmd != nil {
+		a.inputs = inputsOf(cmd)
+	}
 	return a.finish(nameOf(cmd), err)
+}
+
+// inputsOf maps the fields that an API names in its errors to the flags and
+// arguments of a command that talks to a server.
+func inputsOf(cmd *cobra.Command) map[string]string {
+	if cmd.Flags().Lookup("server") == nil {
+		return nil // a server's own settings come from elsewhere, too
+	}
+	names := map[string]string{}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names[strings.ReplaceAll(f.Name, "-", "_")] = "--" + f.Name })
+	for field, flag := range map[string]string{"url": "server", "target": "grpc", "after": "from", "cursor": "from", "authorization": "token"} {
+		if cmd.Flags().Lookup(flag) != nil {
+			names[field] = "--" + flag
+		}
+	}
+	if after, ok := names["after"]; ok {
+		names["cursor"] = after
+	}
+	if strings.Contains(cmd.Use, "TOPIC") {
+		names["topic"], names["topics"] = "TOPIC", "TOPIC"
+	}
+	return names
 }
 
 func (a *app) root() *cobra.Command {

@@ -46,7 +46,7 @@ told from which another run, over any transport, goes on.`,
 	_ = c.RegisterFlagCompletionFunc("over", cobra.FixedCompletions(transports, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
 		if !slices.Contains(transports, over) {
-			return answer{}, usagef("use one of "+strings.Join(transports, ", "), "--over %s is no transport", over)
+			return answer{}, &usage{parley.BadField("--over", fmt.Sprintf("no transport is called %q", over), "use one of "+strings.Join(transports, ", "))}
 		}
 		cl, err := a.client(at)
 		if err != nil {

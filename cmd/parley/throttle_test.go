@@ -206,5 +206,5 @@ func TestThrottleOfAServer(t *testing.T) {
 	do(exitOK, "rm", "login")
 	do(exitFailure, "rm", "login")
 	do(exitFailure, "try", "login")
-	do(exitFailure, "put", "bad", "--limit", "soon")
+	do(exitUsage, "put", "bad", "--limit", "soon")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/client"
 )
 
@@ -43,6 +44,9 @@ func (a *app) topicCreate() *cobra.Command {
 	flags.Int("max-event", 1<<20, "largest event in bytes")
 	flags.String("poll-hint", "0s", "how long a poller does well to wait")
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		if err := topic.CheckName(args[0]); err != nil {
+			return answer{}, asked(err)
+		}
 		if n, err := flags.GetInt("partitions"); err != nil || n < 1 {
 			return answer{}, usagef("write 1 to 1024, or leave it away", "--partitions %d is no number of streams", n)
 		}
@@ -100,8 +104,8 @@ func topicTable(w io.Writer, list []client.Topic) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "TOPIC\tEVENTS\tBYTES\tCREATED")
-	for _, topic := range list {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\n", topic.Name, topic.Events, topic.Bytes, topic.Created.Local().Format("2006-01-02 15:04:05"))
+	for _, each := range list {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\n", each.Name, each.Events, each.Bytes, each.Created.Local().Format("2006-01-02 15:04:05"))
 	}
 	return t.Flush()
 }
@@ -123,11 +127,11 @@ func (a *app) topicShow() *cobra.Command {
 	return c
 }
 
-func showTopic(w io.Writer, topic client.Topic) error {
+func showTopic(w io.Writer, shown client.Topic) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(t, "topic\t%s\nsettings\t%s\nevents\t%d\nbytes\t%d\n\n", topic.Name, topic.Settings, topic.Events, topic.Bytes)
+	fmt.Fprintf(t, "topic\t%s\nsettings\t%s\nevents\t%d\nbytes\t%d\n\n", shown.Name, shown.Settings, shown.Events, shown.Bytes)
 	fmt.Fprintln(t, "PARTITION\tEARLIEST\tEND\tEVENTS\tBYTES")
-	for _, p := range topic.Partitions {
+	for _, p := range shown.Partitions {
 		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\n", p.Partition, p.Earliest, p.End, p.Events, p.Bytes)
 	}
 	return t.Flush()

@@ -42,6 +42,9 @@ type ClientOptions struct {
 	// so long: the other end may be gone without a word. 0 means never; against a
 	// server with a heartbeat of 25 s, 60 s is right.
 	IdleTimeout time.Duration
+	// Refused, when set, makes the error of an answer that is no stream, as from its
+	// body. Whether the client tries again is up to its status all the same.
+	Refused func(*http.Response) error
 	// MaxEvent limits an event's data in bytes; 0 means DefaultMaxEvent.
 	MaxEvent int
 	// OnReconnect, when set, hears why a connection ended and how long the client
@@ -246,7 +249,13 @@ func (s *session) refused(resp *http.Response) ending {
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 	}
 	again := resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
-	return ending{err: err, final: !again || !s.o.RetryRefused, after: err.RetryAfter}
+	end := ending{err: err, final: !again || !s.o.RetryRefused, after: err.RetryAfter}
+	if s.o.Refused != nil {
+		if told := s.o.Refused(resp); told != nil {
+			end.err = told
+		}
+	}
+	return end
 }
 
 func codeOf(status int) parley.Code {
