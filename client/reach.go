@@ -28,7 +28,7 @@ func Unreachable(host string, err error) *parley.Error {
 		e.Code, e.Detail, e.Fix = parley.Unauthenticated, "the certificate of "+host+" is not trusted: "+text[strings.Index(text, "x509: "):], trustIt
 		e.Detail = strings.TrimRight(e.Detail, `"`)
 	case errors.Is(err, http.ErrSchemeMismatch), strings.Contains(text, "first record does not look like a TLS handshake"):
-		e.Code, e.Detail, e.Fix = parley.Unsupported, host+" does not speak TLS", "use http://" + host
+		e.Code, e.Detail, e.Fix = parley.Unsupported, host+" does not speak TLS", "use http://"+host
 	case errors.Is(err, syscall.ECONNREFUSED), strings.Contains(text, "connection refused"):
 		e.Code, e.Detail = parley.Unavailable, "no answer from "+host+": connection refused"
 	case errors.As(err, &dial) && dial.Op == "dial":

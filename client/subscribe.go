@@ -44,6 +44,9 @@ type Subscription struct {
 	// Ephemeral also takes what is published to ~TOPIC. ShortPoll cannot, and
 	// LongPoll misses what comes between two requests.
 	Ephemeral bool
+	// Count is after how many events the loop will be left, if that is known: then
+	// polling asks for no more, and the last of them has a cursor.
+	Count int
 }
 
 // Received is one event, or word about the reader's place.
@@ -104,12 +107,16 @@ type session struct {
 	Subscription
 	cursor string // where to go on
 	alive  bool   // this connection has worked
+	given  int    // events that the loop has had
 	yield  func(Received, error) bool
 }
 
 // give hands an event to the loop and then moves on behind it.
 func (s *session) give(r Received) error {
 	s.alive = true
+	if r.ID != "" {
+		s.given++
+	}
 	// Without event and notice it is a checkpoint: the place alone.
 	if (r.ID != "" || r.Notice != "") && !s.yield(r, nil) {
 		return stopped
@@ -174,6 +181,9 @@ func (c *Client) overPoll(ctx context.Context, s *session) error {
 		// would begin behind what came meanwhile.
 		if p.Wait = hold; p.After == "latest" {
 			p.Wait = 0
+		}
+		if s.Count > s.given {
+			p.Limit = min(1000, s.Count-s.given)
 		}
 		page, err := c.Poll(ctx, s.Topics[0], p)
 		if parley.CodeOf(err) == parley.Trimmed {

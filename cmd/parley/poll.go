@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +30,7 @@ error; --json gives both in one object. Exit code 3 says that there was nothing.
 	at := a.remoteFlags(c)
 	c.Flags().StringVar(&p.After, "after", "", "a `cursor`, earliest, latest, or @ and an RFC 3339 time")
 	c.Flags().IntVar(&p.Limit, "limit", 0, "most events to answer with; default 100")
-	c.Flags().DurationVar(&p.Wait, "wait", 0, "let the server hold the request until there is something")
+	c.Flags().Var((*seconds)(&p.Wait), "wait", "let the server hold the request until there is something")
 	c.Flags().IntVar(&p.Tail, "tail", 0, "the newest so many events")
 	c.Flags().StringVar(&p.Before, "before", "", "with --tail: the page before, a `cursor`")
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
@@ -69,3 +72,30 @@ func (a *app) pageAnswer(page client.Page) answer {
 		},
 	}
 }
+
+// seconds is a duration that may be a number of seconds, as the API takes it.
+type seconds time.Duration
+
+// Set implements pflag.Value.
+func (s *seconds) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if n, e := strconv.ParseFloat(text, 64); e == nil && n >= 0 && n < 1e6 {
+		d, err = time.Duration(n*float64(time.Second)), nil
+	}
+	if err != nil || d < 0 {
+		return errors.New("write it like 30s, or a number of seconds")
+	}
+	*s = seconds(d)
+	return nil
+}
+
+// String implements pflag.Value.
+func (s *seconds) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return time.Duration(*s).String()
+}
+
+// Type implements pflag.Value.
+func (s *seconds) Type() string { return "duration" }

@@ -34,7 +34,12 @@ func (a *app) subCommand() *cobra.Command {
 and type come first. With --json each line is a whole CloudEvent with its cursor.
 A lost connection is made again, and nothing is missed. At the end the cursor is
 told from which another run, over any transport, goes on.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return exactly("TOPIC")(cmd, args)
+			}
+			return nil
+		},
 	}
 	at := a.remoteFlags(c)
 	a.grpcFlag(c, at)
@@ -60,7 +65,11 @@ told from which another run, over any transport, goes on.`,
 
 // receive prints events until there are enough, or the user ends it.
 func (a *app) receive(ctx context.Context, cl *client.Client, s client.Subscription, limit int) (answer, error) {
-	n, cursor := 0, ""
+	if err := a.checkFrom(ctx, cl, s); err != nil {
+		return answer{}, err
+	}
+	s.Count = limit
+	n, cursor, beyond := 0, "", 0
 	for r, err := range cl.Subscribe(ctx, s) {
 		if errors.Is(err, context.Canceled) {
 			break // Ctrl-C is how a subscription ends
@@ -79,24 +88,60 @@ func (a *app) receive(ctx context.Context, cl *client.Client, s client.Subscript
 		if _, err := a.out.Write(text); err != nil {
 			return answer{}, err
 		}
-		if r.Cursor != "" {
-			cursor = r.Cursor
+		if beyond++; r.Cursor != "" {
+			cursor, beyond = r.Cursor, 0
 		}
 		if n++; n == limit {
+			cursor, beyond = behind(ctx, cl, s, r, cursor, beyond)
 			break
 		}
 	}
 	summary := count(int64(n), "event")
 	if cursor != "" {
 		summary += "; go on with --from " + cursor
+		if beyond > 0 && !s.Ephemeral {
+			summary += ", which brings the last " + count(int64(beyond), "event") + " again"
+		}
 	}
 	return answer{Summary: summary, Result: map[string]any{"events": n, "cursor": cursor}}, nil
+}
+
+// checkFrom refuses a cursor that is none before anything else happens: once it is
+// connected, a subscription would be told and go on somewhere else.
+func (a *app) checkFrom(ctx context.Context, cl *client.Client, s client.Subscription) error {
+	if s.From == "" || s.From == "latest" || s.From == "earliest" || len(s.Topics) > 1 || strings.ContainsAny(s.Topics[0], "*>") {
+		return nil
+	}
+	_, err := cl.Poll(ctx, s.Topics[0], client.Poll{After: s.From, Limit: 1})
+	switch parley.CodeOf(err) {
+	case parley.BadCursor, parley.Invalid, parley.Unsupported:
+		return err
+	}
+	return nil // the subscription tells of the rest, or waits until it is over
+}
+
+// behind finds the cursor behind r, which came as one of several events that have
+// one together: by asking for as many events from the last cursor on. beyond stays
+// what it is where others are in between.
+func behind(ctx context.Context, cl *client.Client, s client.Subscription, r client.Received, cursor string, beyond int) (string, int) {
+	from := cursor
+	if from == "" {
+		from = s.From
+	}
+	if beyond == 0 || beyond > 1000 || from == "" || from == "latest" || len(s.Topics) > 1 || strings.ContainsAny(s.Topics[0], "*>") {
+		return cursor, beyond
+	}
+	page, err := cl.Poll(ctx, s.Topics[0], client.Poll{After: from, Limit: beyond})
+	if n := len(page.Events); err != nil || n != beyond || page.Events[n-1].ID != r.ID {
+		return cursor, beyond
+	}
+	return page.Cursor, 0
 }
 
 func notice(kind string) string {
 	return map[string]string{
 		"gap":   "events were missed: retention has dropped them",
-		"reset": "the cursor is not of this topic as it is now; beginning anew",
+		"reset": "the cursor is of no use here: if the topic was made anew, its earliest event comes next; if the cursor cannot be read, the next one that is published",
 		"ahead": "the cursor is beyond the end: the log is older than it",
 	}[kind]
 }
