@@ -251,6 +251,9 @@ func (l *Limiter) ask(ctx context.Context, op, key string, n int64) (throttle.De
 	}
 	l.asked.Add(1)
 	d.OK, d.Remaining, d.RetryAfter, d.Reset = answer[0] == 1, answer[1], micro(answer[2]), micro(answer[3])
+	if d.OK && op == "take" && n > 0 {
+		l.refusals.forget(key) // what is left, and until when, is another now
+	}
 	if !d.OK {
 		d.Reason = throttle.Limited
 		// Counted from before the question: it cannot last longer here than there.
