@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -54,12 +57,15 @@ func (d *demo) fanOutStep(ctx context.Context) error {
 	for _, over := range all {
 		ms := took[over]
 		slices.Sort(ms)
-		f := demoFigure{Transport: string(over), Events: len(ms), MedianMS: ms[len(ms)/2], WorstMS: ms[len(ms)-1]}
+		f := demoFigure{Transport: string(over), Events: len(ms), MedianMS: hundredths(ms[len(ms)/2]), WorstMS: hundredths(ms[len(ms)-1])}
 		d.figures = append(d.figures, f)
 		d.print("  %-12s %8d %12.2f %12.2f\n", f.Transport, f.Events, f.MedianMS, f.WorstMS)
 	}
 	return nil
 }
+
+// hundredths rounds a figure to what was shown of it.
+func hundredths(ms float64) float64 { return math.Round(ms*100) / 100 }
 
 // watch receives over one transport until ctx ends.
 func (d *demo) watch(ctx context.Context, over client.Transport, out chan<- arrival) {
@@ -156,6 +162,10 @@ func (d *demo) replayStep(ctx context.Context) error {
 			break
 		}
 	}
-	d.print("  %s\n", fmt.Sprintf("a subscriber of shop.> came late and got all %d events: %v", n, seen))
+	var each []string
+	for _, kind := range slices.Sorted(maps.Keys(seen)) {
+		each = append(each, fmt.Sprintf("%d %s", seen[kind], kind))
+	}
+	d.print("  a subscriber of shop.> came late and got all %d events: %s\n", n, strings.Join(each, ", "))
 	return nil
 }

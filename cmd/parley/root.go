@@ -52,7 +52,7 @@ func inputsOf(cmd *cobra.Command) map[string]string {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "parley",
-		Short: "Ten ways to communicate, over one durable event log.",
+		Short: "Publish, subscribe, poll, stream and queue events over one durable log.",
 		Example: `  parley serve                        start a server
   parley serve --data :memory:        … that keeps nothing
   parley config init > parley.yaml    write a configuration to change`,
@@ -65,6 +65,8 @@ only a part.`,
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.Version = version()
+	root.SetVersionTemplate("parley {{.Version}}\n")
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetHelpTemplate(helpTemplate)

@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/client"
 )
@@ -17,56 +21,34 @@ import (
 func (a *app) topicCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "topic",
-		Short: "Create, list, show and delete topics.",
+		Short: "Create, change, list, show and delete topics.",
 		Example: `  parley topic create orders --partitions 4 --max-age 720h
+  parley topic set orders --max-age 24h
   parley topic ls
   parley topic show orders
   parley topic rm orders`,
 	}
-	c.AddCommand(a.topicCreate(), a.topicList(), a.topicShow(), a.topicRemove())
+	c.AddCommand(a.topicCreate(), a.topicSet(), a.topicList(), a.topicShow(), a.topicRemove())
 	group(c)
 	return c
 }
 
 func (a *app) topicCreate() *cobra.Command {
 	c := &cobra.Command{
-		Use: "create TOPIC", Aliases: []string{"set"}, Short: "Create a topic, or change its settings.",
+		Use: "create TOPIC", Short: "Create a topic.",
 		Example: `  parley topic create orders --partitions 4
   parley topic create audit --max-age none`,
+		Long: "A topic that is there already gets the settings that are given, as by `parley topic set`.",
 		Args: exactly("TOPIC"),
 	}
 	at := a.remoteFlags(c)
-	flags := c.Flags()
-	flags.Int("partitions", 1, "number of streams, 1 to 1024; it can grow")
-	flags.String("durability", "fsync", "fsync, os or memory")
-	flags.String("max-age", "168h", "how long events are kept, or none for ever")
-	flags.Int64("max-bytes", -1, "how many bytes are kept, -1 for all")
-	flags.Int("max-event", 1<<20, "largest event in bytes")
-	flags.String("poll-hint", "0s", "how long a poller does well to wait")
+	settings := topicSettings(c)
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
-		if err := topic.CheckName(args[0]); err != nil {
-			return answer{}, asked(err)
-		}
-		if n, err := flags.GetInt("partitions"); err != nil || n < 1 {
-			return answer{}, usagef("write 1 to 1024, or leave it away", "--partitions %d is no number of streams", n)
-		}
-		cl, err := a.client(at)
+		body, err := settings(args[0])
 		if err != nil {
 			return answer{}, err
 		}
-		settings := map[string]any{}
-		for flag, member := range map[string]string{"partitions": "partitions", "durability": "durability", "max-age": "max_age", "max-bytes": "max_bytes", "max-event": "max_event", "poll-hint": "poll_hint"} {
-			if !flags.Changed(flag) {
-				continue
-			}
-			value := flags.Lookup(flag).Value
-			if n, err := strconv.ParseInt(value.String(), 10, 64); err == nil && value.Type() != "string" {
-				settings[member] = n
-			} else {
-				settings[member] = value.String()
-			}
-		}
-		body, err := json.Marshal(settings)
+		cl, err := a.client(at)
 		if err != nil {
 			return answer{}, err
 		}
@@ -77,6 +59,95 @@ func (a *app) topicCreate() *cobra.Command {
 		return answer{Summary: "topic " + t.Name + " has " + count(int64(len(t.Partitions)), "partition"), Result: t}, nil
 	})
 	return c
+}
+
+func (a *app) topicSet() *cobra.Command {
+	c := &cobra.Command{
+		Use: "set TOPIC", Short: "Change settings of a topic.",
+		Example: `  parley topic set orders --partitions 8
+  parley topic set orders --durability os --max-age 24h`,
+		Long: "Settings that are left away stay as they are.",
+		Args: exactly("TOPIC"),
+	}
+	at := a.remoteFlags(c)
+	settings := topicSettings(c)
+	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		body, err := settings(args[0])
+		if err != nil {
+			return answer{}, err
+		}
+		if string(body) == "{}" {
+			return answer{}, usagef("name one, such as --max-age 24h", "no setting is given")
+		}
+		cl, err := a.client(at)
+		if err != nil {
+			return answer{}, err
+		}
+		before, err := cl.Topic(ctx, args[0])
+		if parley.CodeOf(err) == parley.NotFound {
+			return answer{}, &parley.Error{Code: parley.NotFound, Field: "TOPIC", Detail: "there is no topic " + args[0], Fix: "create it: parley topic create " + args[0]}
+		}
+		if err != nil {
+			return answer{}, err
+		}
+		t, err := cl.PutTopic(ctx, args[0], body)
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{Summary: "topic " + t.Name + ": " + changed(before.Settings, t.Settings), Result: t}, nil
+	})
+	return c
+}
+
+// topicSettings adds the flags of a topic's settings to a command, and gives what
+// makes the API's object of those that were given.
+func topicSettings(c *cobra.Command) func(name string) ([]byte, error) {
+	flags := c.Flags()
+	flags.Int("partitions", 1, "number of streams, 1 to 1024; it can grow")
+	flags.String("durability", "fsync", "fsync, os or memory")
+	flags.String("max-age", "168h", "how long events are kept, or none for ever")
+	flags.Int64("max-bytes", -1, "how many bytes are kept, -1 for all")
+	flags.Int("max-event", 1<<20, "largest event in bytes")
+	flags.String("poll-hint", "0s", "how long a poller does well to wait")
+	return func(name string) ([]byte, error) {
+		if err := topic.CheckName(name); err != nil {
+			return nil, asked(err)
+		}
+		if n, err := flags.GetInt("partitions"); err != nil || n < 1 {
+			return nil, usagef("write 1 to 1024, or leave it away", "--partitions %d is no number of streams", n)
+		}
+		settings := map[string]any{}
+		for _, flag := range []string{"partitions", "durability", "max-age", "max-bytes", "max-event", "poll-hint"} {
+			if !flags.Changed(flag) {
+				continue
+			}
+			value, member := flags.Lookup(flag).Value, strings.ReplaceAll(flag, "-", "_")
+			if n, err := strconv.ParseInt(value.String(), 10, 64); err == nil && value.Type() != "string" {
+				settings[member] = n
+			} else {
+				settings[member] = value.String()
+			}
+		}
+		return json.Marshal(settings)
+	}
+}
+
+// changed tells in what two objects of settings differ.
+func changed(before, after json.RawMessage) string {
+	var was, is map[string]json.RawMessage
+	if json.Unmarshal(before, &was) != nil || json.Unmarshal(after, &is) != nil {
+		return "set"
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(is)) {
+		if string(was[name]) != string(is[name]) {
+			all = append(all, name+" from "+string(was[name])+" to "+string(is[name]))
+		}
+	}
+	if len(all) == 0 {
+		return "nothing changed"
+	}
+	return strings.Join(all, ", ")
 }
 
 func (a *app) topicList() *cobra.Command {
