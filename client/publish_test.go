@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -64,4 +65,19 @@ func testAnIDPublishesOnce(t *testing.T) {
 	if events[0].ID != "" {
 		t.Error("the caller's event was given an id")
 	}
+}
+
+// TestABadTopicIsNamed publishes to what no topic can be called: the error is about
+// that, and not about what the client has made of it.
+func TestABadTopicIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := serve(t)
+		for _, name := range []string{"a b", "é", "a%zz", "a\x01"} {
+			_, err := c.Publish(t.Context(), name, parley.Event{Data: []byte("1")})
+			var e *parley.Error
+			if !errors.As(err, &e) || e.Field != "topic" {
+				t.Errorf("%q: %v, want an error of the topic", name, err)
+			}
+		}
+	})
 }

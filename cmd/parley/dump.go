@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/server"
 )
 
@@ -23,9 +24,10 @@ func (a *app) dumpCommand() *cobra.Command {
 		Example: `  parley dump ./parley-data
   parley dump ./parley-data orders/17
   parley dump ./parley-data orders/17 --json | jq 'select(.key == "customer-7")'`,
-		Long: `The server that uses the directory must be stopped; nothing is changed. A topic's
-streams, one for each partition, are named TOPIC/NUMBER; those that begin with $
-are the server's own. What cannot be read is left out and told at the end, with
+		Long: `The server that uses the directory must be stopped; nothing is changed. STREAM is a
+name as ` + "`parley dump DIR`" + ` lists it, such as orders/17: a topic has a stream for
+each partition, whose number the server chose; those that begin with $ are the
+server's own. What cannot be read is left out and told at the end, with
 exit code 1.
 
 With --json each line of a stream is an object: {"batch": …} for a batch, with its
@@ -78,12 +80,36 @@ func (a *app) dump(dir, stream string) (answer, error) {
 		err = flushed
 	}
 	if err != nil {
-		return answer{}, noData(err)
+		return answer{}, noData(noStream(dir, stream, err))
 	}
 	return answer{
 		Summary: fmt.Sprintf("%s in %s", count(d.records, "record"), batches(d.batches)),
 		Result:  map[string]any{"stream": stream, "records": d.records, "batches": d.batches},
 	}, nil
+}
+
+// noStream says of a directory that has no such stream which of the same topic it
+// has.
+func noStream(dir, stream string, err error) error {
+	if parley.CodeOf(err) != parley.NotFound {
+		return err
+	}
+	streams, failed := server.ListData(dir)
+	if failed != nil {
+		return err // there is no data at all
+	}
+	topic, _, _ := strings.Cut(stream, "/")
+	var near []string
+	for _, s := range streams {
+		if name, _, _ := strings.Cut(s.Name, "/"); name == topic && len(near) < 5 {
+			near = append(near, s.Name)
+		}
+	}
+	fix := "use a name as `parley dump " + dir + "` lists it"
+	if len(near) > 0 {
+		fix += ": " + strings.Join(near, ", ")
+	}
+	return &parley.Error{Code: parley.NotFound, Field: "STREAM", Detail: dir + " has no stream " + stream, Fix: fix}
 }
 
 func batches(n int64) string {
