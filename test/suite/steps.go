@@ -171,7 +171,7 @@ func (b *bench) crash(ctx context.Context) error {
 }
 
 func (b *bench) script(ctx context.Context) error {
-	return b.goTest(ctx, filepath.Join(b.root, "test"), "-timeout=300s", "./script/...", "./examples/...")
+	return b.goTest(ctx, filepath.Join(b.root, "test"), "-timeout=300s", "./script/...", "./pipe/...", "./examples/...")
 }
 
 func (b *bench) interop(ctx context.Context) error {

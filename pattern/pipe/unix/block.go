@@ -3,6 +3,7 @@ package unix
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/parleyhq/parley/pattern/pipe"
@@ -73,6 +74,7 @@ func (o *output) line(to emit, p []byte) error {
 	if err != nil {
 		return err
 	}
+	b.data = slices.Grow(b.data, len(p)+1)
 	b.data = append(append(b.data, p...), '\n')
 	return nil
 }
@@ -87,8 +89,8 @@ func (o *output) flush(to emit) error {
 
 // aligner makes blocks end where lines end: all but the last.
 type aligner struct {
-	rest []byte // of a line that is not complete
-	one  [1]*block
+	parts []*block // of a line that is not complete; in blocks, so that a long one is copied once
+	one   [1]*block
 }
 
 // Push implements pipe.Stage.
@@ -96,31 +98,60 @@ func (a *aligner) Push(_ context.Context, in []*block, to emit) error {
 	for _, b := range in {
 		end := bytes.LastIndexByte(b.data, '\n') + 1
 		if end == 0 {
-			a.rest = append(a.rest, b.data...)
+			a.keep(b.data)
 			b.free()
 			continue
 		}
-		if len(a.rest) > 0 {
-			first := bytes.IndexByte(b.data, '\n') + 1
-			whole := newBlock()
-			whole.data = append(append(whole.data, a.rest...), b.data[:first]...)
-			a.rest = append(a.rest[:0], b.data[end:]...)
-			if err := a.pass(whole, to); err != nil {
+		from := 0
+		if len(a.parts) > 0 {
+			from = bytes.IndexByte(b.data, '\n') + 1
+			if err := a.pass(a.whole(b.data[:from]), to); err != nil {
 				return err
 			}
-			b.data = b.data[:copy(b.data, b.data[first:end])]
-		} else {
-			a.rest = append(a.rest, b.data[end:]...)
-			b.data = b.data[:end]
 		}
-		if cap(a.rest) > 4*blockBytes && len(a.rest) < blockBytes {
-			a.rest = append([]byte(nil), a.rest...) // a very long line has passed
-		}
+		a.keep(b.data[end:])
+		b.data = b.data[:copy(b.data, b.data[from:end])]
 		if err := a.pass(b, to); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keep keeps a part of a line.
+func (a *aligner) keep(part []byte) {
+	for len(part) > 0 {
+		n := len(a.parts) - 1
+		if n < 0 || len(a.parts[n].data) == blockBytes {
+			a.parts = append(a.parts, newBlock())
+			n++
+		}
+		p := a.parts[n]
+		fits := min(len(part), blockBytes-len(p.data))
+		p.data = append(p.data, part[:fits]...)
+		part = part[fits:]
+	}
+}
+
+// whole makes one block of the parts and their end.
+func (a *aligner) whole(end []byte) *block {
+	size := len(end)
+	for _, p := range a.parts {
+		size += len(p.data)
+	}
+	b := newBlock()
+	if size > blockBytes {
+		b.free()
+		b = &block{data: make([]byte, 0, size)}
+	}
+	for i, p := range a.parts {
+		b.data = append(b.data, p.data...)
+		p.free()
+		a.parts[i] = nil
+	}
+	a.parts = a.parts[:0]
+	b.data = append(b.data, end...)
+	return b
 }
 
 func (a *aligner) pass(b *block, to emit) error {
@@ -133,9 +164,7 @@ func (a *aligner) pass(b *block, to emit) error {
 }
 
 // End implements pipe.Stage.
-func (a *aligner) End(_ context.Context, to emit) error {
-	return a.pass(&block{data: a.rest}, to)
-}
+func (a *aligner) End(_ context.Context, to emit) error { return a.pass(a.whole(nil), to) }
 
 // eachLine calls do with each line of a block, without its newline; ended says
 // whether it had one.

@@ -168,7 +168,7 @@ func buildHead(s *step, a *arguments) error {
 	if err != nil {
 		return err
 	}
-	s.needsLines, s.givesLines = true, true
+	s.needsLines, s.keepsLines = back, true
 	if err := s.input(a, 1); err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func buildTail(s *step, a *arguments) error {
 	if err != nil {
 		return err
 	}
-	s.needsLines, s.givesLines, s.follows = true, true, a.has("f")
+	s.needsLines, s.keepsLines, s.follows = !plus, true, a.has("f")
 	if err := s.input(a, 1); err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func buildTail(s *step, a *arguments) error {
 	}
 	if s.follows {
 		s.source = func(r *running) pipe.Source[*block] { return newFollower(r, s.reads[0], n, plus) }
-		s.givesLines = false
+		s.needsLines, s.keepsLines = false, false
 		s.put = func(_ *running, f flow) flow { return f }
 		return nil
 	}
