@@ -149,11 +149,8 @@ func TestAckWaitsForTheSink(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- Run(t.Context(), Options{}, To(f, sink)) }()
 		synctest.Wait()
-		if n := src.acked(); n != 0 && n != 2 { // 0 and 2 and 4 wait; 1 and 3 were left out
+		if n := src.acked(); n != 0 { // 0, the first, waits in a batch
 			t.Errorf("%d are acknowledged before the sink took anything", n)
-		}
-		if n := src.acked(); n > 0 {
-			t.Errorf("%d are acknowledged", n)
 		}
 		gate <- struct{}{}
 		close(gate)
