@@ -9,7 +9,6 @@ package overgrpc
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -90,9 +89,12 @@ func (t *Transport) context(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+t.token)
 }
 
-// Publish is client.Client.Publish over gRPC, without its repeats.
+// Publish publishes events to a topic and returns when they are durable, as
+// client.Client.Publish does, but for its repeats: after Unknown or Unavailable the
+// caller decides. One event that comes with its own id is published once, however
+// often it is sent within the server's window.
 func (t *Transport) Publish(ctx context.Context, topic string, events ...parley.Event) ([]client.Placed, error) {
-	req := &parleyv1.PublishRequest{Topic: topic, IdempotencyKey: rand.Text()}
+	req := &parleyv1.PublishRequest{Topic: topic}
 	for i := range events {
 		req.Events = append(req.Events, toProto(&events[i]))
 	}
