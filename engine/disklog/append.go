@@ -51,20 +51,19 @@ func (l *Log) Append(ctx context.Context, writes ...parley.Write) ([]parley.Appe
 
 // prepare checks the writes and does what needs no lock.
 func (l *Log) prepare(j *job) error {
-	if len(j.writes) > parley.MaxAppendWrites {
-		return &parley.Error{Code: parley.TooLarge, Field: "writes", Detail: fmt.Sprintf("%d writes in one append", len(j.writes)),
-			Fix: fmt.Sprintf("send at most %d", parley.MaxAppendWrites)}
+	if err := parley.CheckWrites(j.writes); err != nil {
+		return err
 	}
 	j.level = OS
 	for i := range j.writes {
 		w := &j.writes[i]
-		if err := checkWrite(w, len(j.writes) == 1); err != nil {
-			return err
-		}
 		if l.opts.level(w.Stream) == Fsync {
 			j.level = Fsync
 		}
 		if !w.Batch.IsZero() {
+			if err := w.Batch.Check(); err != nil {
+				return &parley.Error{Code: parley.Invalid, Field: "batch", Fix: "send one well-formed record batch", Err: err}
+			}
 			j.size += int64(batchFrame(w))
 			j.count++
 		}
@@ -101,39 +100,6 @@ func fillBatch(frame []byte, w *parley.Write) {
 		at += copy(frame[at:], w.Once[:])
 	}
 	copy(frame[at:], w.Batch.Bytes())
-}
-
-func checkWrite(w *parley.Write, alone bool) error {
-	if err := checkStream(w.Stream); err != nil {
-		return err
-	}
-	if w.Expect < parley.Empty {
-		return parley.BadField("expect", "not a position", "send Any, Empty, or the base position of the newest batch")
-	}
-	if w.Once != (parley.Key{}) && (!alone || w.Batch.IsZero()) {
-		return parley.BadField("once", "a write with a key must be alone and carry a batch", "append it by itself")
-	}
-	return checkBatch(w.Batch)
-}
-
-// checkBatch takes nothing for granted: the bytes of a Batch belong to its
-// maker, who may have changed them since they were checked.
-func checkBatch(b parley.Batch) error {
-	if b.IsZero() {
-		return nil
-	}
-	if b.Size() > parley.MaxBatchBytes {
-		return &parley.Error{Code: parley.TooLarge, Field: "batch", Detail: fmt.Sprintf("a batch of %d bytes", b.Size()),
-			Fix: fmt.Sprintf("send at most %d bytes in one batch", parley.MaxBatchBytes)}
-	}
-	whole, err := parley.ParseBatch(b.Bytes())
-	switch {
-	case err != nil:
-		return &parley.Error{Code: parley.Invalid, Field: "batch", Fix: "send one well-formed record batch", Err: err}
-	case whole.Len() == 0:
-		return parley.BadField("batch", "it holds no record", "send at least one record, or the zero Batch for a guard")
-	}
-	return nil
 }
 
 // ticket is what the lock let a job have: an answer, something to wait for

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -219,18 +218,5 @@ func checkPlace(ctx context.Context, at parley.Place) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if at.At < 0 {
-		return parley.BadField("position", "a place is never negative", "send 0 for the earliest event, or a position that was answered")
-	}
-	return checkStream(at.Stream)
-}
-
-func checkStream(s parley.Stream) error {
-	if s.Name == "" || len(s.Name) > parley.MaxStreamName || strings.IndexByte(s.Name, 0) >= 0 {
-		return parley.BadField("stream", "not a stream name", "use 1 to 255 bytes without NUL")
-	}
-	if len(s.Namespace) > parley.MaxStreamName || strings.IndexByte(s.Namespace, 0) >= 0 {
-		return parley.BadField("stream", "not a namespace", "use up to 255 bytes without NUL")
-	}
-	return nil
+	return at.Check()
 }

@@ -18,7 +18,7 @@ func (l *Log) Append(ctx context.Context, writes ...parley.Write) ([]parley.Appe
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := checkWrites(writes); err != nil {
+	if err := parley.CheckWrites(writes); err != nil {
 		return nil, err
 	}
 	copies := copyLarge(writes)
@@ -157,50 +157,4 @@ func copyLarge(writes []parley.Write) [][]byte {
 		}
 	}
 	return copies
-}
-
-// checkWrites refuses what is wrong in itself, before any lock.
-func checkWrites(writes []parley.Write) error {
-	if len(writes) > parley.MaxAppendWrites {
-		return &parley.Error{Code: parley.TooLarge, Field: "writes", Detail: fmt.Sprintf("%d writes in one append", len(writes)),
-			Fix: fmt.Sprintf("send at most %d", parley.MaxAppendWrites)}
-	}
-	for i := range writes {
-		w := &writes[i]
-		if err := checkStream(w.Stream); err != nil {
-			return err
-		}
-		if w.Expect < parley.Empty {
-			return parley.BadField("expect", "not a position", "send Any, Empty, or the base position of the newest batch")
-		}
-		if w.Once != (parley.Key{}) && (len(writes) > 1 || w.Batch.IsZero()) {
-			return parley.BadField("once", "a write with a key must be alone and carry a batch", "append it by itself")
-		}
-		if err := checkBatch(w.Batch); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkBatch takes nothing for granted: the bytes of a Batch belong to its
-// maker, who may have changed them since they were checked.
-func checkBatch(b parley.Batch) error {
-	if b.IsZero() {
-		return nil
-	}
-	if b.Size() > parley.MaxBatchBytes {
-		return &parley.Error{Code: parley.TooLarge, Field: "batch", Detail: fmt.Sprintf("a batch of %d bytes", b.Size()),
-			Fix: fmt.Sprintf("send at most %d bytes in one batch", parley.MaxBatchBytes)}
-	}
-	whole, rest, err := parley.CutBatch(b.Bytes())
-	switch {
-	case err != nil:
-		return &parley.Error{Code: parley.Invalid, Field: "batch", Fix: "send one well-formed record batch", Err: err}
-	case len(rest) > 0:
-		return parley.BadField("batch", fmt.Sprintf("%d bytes after the batch", len(rest)), "send one batch a write")
-	case whole.Len() == 0:
-		return parley.BadField("batch", "it holds no record", "send at least one record, or the zero Batch for a guard")
-	}
-	return nil
 }

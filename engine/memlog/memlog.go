@@ -3,7 +3,6 @@ package memlog
 import (
 	"context"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -173,15 +172,5 @@ func checkPlace(ctx context.Context, at parley.Place) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if at.At < 0 {
-		return parley.BadField("position", "a place is never negative", "send 0 for the earliest event, or a position that was answered")
-	}
-	return checkStream(at.Stream)
-}
-
-func checkStream(s parley.Stream) error {
-	if s.Name == "" || len(s.Name) > parley.MaxStreamName || strings.IndexByte(s.Name, 0) >= 0 {
-		return parley.BadField("stream", "not a stream name", "use 1 to 255 bytes without NUL")
-	}
-	return nil
+	return at.Check()
 }

@@ -11,7 +11,7 @@ import (
 // Rewrite implements parley.Rewriter, one chunk at a time: keep is called
 // without the lock, so appending and reading go on meanwhile.
 func (l *Log) Rewrite(ctx context.Context, s parley.Stream, from, to parley.Position, keep func(parley.Batch) (parley.Batch, error)) error {
-	if err := checkStream(s); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
 	var of *stream

@@ -16,7 +16,7 @@ func (l *Log) Read(ctx context.Context, at parley.Place, maxBytes int) (parley.R
 	if err := ctx.Err(); err != nil {
 		return parley.Run{}, err
 	}
-	if err := checkPlace(at); err != nil {
+	if err := at.Check(); err != nil {
 		return parley.Run{}, err
 	}
 	h, err := l.home(at.Stream)
@@ -268,7 +268,7 @@ func (l *Log) current(ctx context.Context, s parley.Stream) (*home, *stream, err
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	if err := checkStream(s); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, nil, err
 	}
 	h, err := l.home(s)

@@ -194,7 +194,7 @@ func (l *Log) looked(ctx context.Context, s parley.Stream) (x index, end parley.
 
 // Back implements parley.Backer.
 func (l *Log) Back(ctx context.Context, at parley.Place, n int) (parley.Position, error) {
-	if err := checkPlace(at); err != nil {
+	if err := at.Check(); err != nil {
 		return 0, err
 	}
 	if n < 1 {

@@ -15,7 +15,7 @@ func (l *Log) Trim(ctx context.Context, s parley.Stream, upTo parley.Position) e
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := checkStream(s); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
 	h, err := l.home(s)
@@ -73,7 +73,7 @@ func (l *Log) Remove(ctx context.Context, s parley.Stream) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := checkStream(s); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
 	h, err := l.home(s)

@@ -25,7 +25,7 @@ func (l *Log) Wait(ctx context.Context, at ...parley.Place) error {
 		return err
 	}
 	for _, p := range at {
-		if err := checkPlace(p); err != nil {
+		if err := p.Check(); err != nil {
 			return err
 		}
 	}
