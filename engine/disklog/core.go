@@ -236,11 +236,11 @@ func (st *stream) pendingLast() *signal {
 // repeated answers an Append whose Once key was met before.
 func (c *core) repeated(j *job) (ticket, bool) {
 	st := c.byName[j.writes[0].Stream]
-	if st == nil || len(st.once.first) == 0 || st.view.Load().quarantined(st.name) != nil {
+	if st == nil || st.once.Len() == 0 || st.view.Load().quarantined(st.name) != nil {
 		return ticket{}, false
 	}
-	st.once.prune(c.log.since())
-	first, ok := st.once.first[j.writes[0].Once]
+	st.once.Prune(c.log.since(), window)
+	first, ok := st.once.Get(j.writes[0].Once)
 	if !ok {
 		return ticket{}, false
 	}
@@ -322,7 +322,7 @@ func (c *core) place(g *group, j *job, i int, level Level) {
 	if w.Once != (parley.Key{}) {
 		flags |= flagKey
 		at += keyBytes
-		st.once.add(w.Once, base, c.log.since())
+		st.once.Add(w.Once, base, c.log.since(), window)
 	}
 	putFrame(buf, kindBatch, flags, st.number)
 	body := buf[at:len(buf):len(buf)]

@@ -76,8 +76,8 @@ func (l *Log) restoreKeys(c *core, im *image) error {
 		if st == nil || st.view.Load() == nil {
 			continue
 		}
-		if _, known := st.once.first[k.key]; !known {
-			st.once.add(k.key, k.base, now-time.Duration(last-k.millis)*time.Millisecond)
+		if _, known := st.once.Get(k.key); !known {
+			st.once.Add(k.key, k.base, now-time.Duration(last-k.millis)*time.Millisecond, window)
 		}
 	}
 	return nil

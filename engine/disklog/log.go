@@ -11,6 +11,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/internal/vfs"
+	"github.com/parleyhq/parley/internal/watch"
 )
 
 // Log is a parley.Log in a directory, with all abilities.
@@ -65,7 +66,7 @@ func Open(fsys vfs.FS, o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{fs: fsys, opts: o, opened: time.Now(), lock: lock, done: make(chan struct{}), files: newFiles(fsys, o.OpenFiles)}
-	l.waits.of = make(map[parley.Stream][]*watch)
+	l.waits.of = make(map[parley.Stream]*watch.List[parley.Position])
 	c, err := l.recover(nil)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())

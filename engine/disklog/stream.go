@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/internal/recent"
 )
 
 // stream is one stream. What has been decided is guarded by core.mu, what is
@@ -16,7 +17,7 @@ type stream struct {
 	number       uint64 // 0: no create frame has been placed yet
 	epoch        uint32
 	newest, next parley.Position // newest 0: nothing was ever appended
-	once         once
+	once         recent.Keys[parley.Key, parley.Position]
 	last         *fate // of the group with the newest decided change
 	lastLevel    Level // of that change
 	lastSync     *fate // the same for the newest one at level Fsync

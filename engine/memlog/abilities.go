@@ -36,11 +36,7 @@ func (l *Log) Remove(ctx context.Context, s parley.Stream) error {
 	if st == nil {
 		return nil
 	}
-	for len(st.watches) > 0 {
-		w := st.watches[len(st.watches)-1]
-		w.fire()
-		st.leave(w)
-	}
+	st.watches.WakeAll()
 	delete(l.streams, s)
 	l.bytes -= st.bytes
 	l.epoch++ // whatever is made from now on differs from it, without remembering it

@@ -63,8 +63,7 @@ func (l *Log) repeated(w *parley.Write) (parley.Position, bool) {
 		return 0, false
 	}
 	l.forgetKeys(st)
-	first, ok := st.once.first[w.Once]
-	return first, ok
+	return st.once.Get(w.Once)
 }
 
 // decide makes all comparisons and gives each write its position, without
@@ -139,9 +138,9 @@ func (l *Log) apply(w *parley.Write, own []byte, st *stream, base parley.Positio
 	l.bytes += st.bytes - before
 	l.forgetKeys(st)
 	if w.Once != (parley.Key{}) {
-		st.once.add(w.Once, base, l.now().Sub(l.opened))
+		st.once.Add(w.Once, base, l.now().Sub(l.opened), window)
 	}
-	st.wake()
+	st.watches.Wake(st.next)
 }
 
 // copyLarge copies the large batches, each at its write's index; nil when there

@@ -1,7 +1,6 @@
 package memlog
 
 import (
-	"encoding/binary"
 	"testing"
 	"time"
 
@@ -128,28 +127,8 @@ func TestOnceWindow(t *testing.T) {
 	}
 	now = now.Add(parley.OnceWindow + 1)
 	stat(t, l, sA)
-	if o := l.streams[sA].once; o.first != nil || o.order != nil {
-		t.Fatalf("%d keys and %d stamps are left after the window", len(o.first), len(o.order))
-	}
-}
-
-func TestOnceKeys(t *testing.T) {
-	var o once
-	k := func(n uint64) (k parley.Key) {
-		binary.BigEndian.PutUint64(k[:], n)
-		return k
-	}
-	const more = 1000
-	for n := range uint64(parley.OnceKeys + more) {
-		o.add(k(n), parley.Position(n+1), 0)
-	}
-	if o.len() != parley.OnceKeys || len(o.order)-o.head != parley.OnceKeys {
-		t.Fatalf("%d keys, %d stamps", o.len(), len(o.order)-o.head)
-	}
-	for _, n := range []uint64{0, 1, more - 1, more, more + 1, parley.OnceKeys, parley.OnceKeys + more - 1} {
-		if base, ok := o.first[k(n)]; ok != (n >= more) || ok && base != parley.Position(n+1) {
-			t.Fatalf("key %d: %d, %v", n, base, ok)
-		}
+	if n := l.streams[sA].once.Len(); n != 0 {
+		t.Fatalf("%d keys are left after the window", n)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/internal/recent"
 )
 
 // Options of a Log. The zero value keeps everything.
@@ -42,6 +43,9 @@ type Log struct {
 	epoch   uint32                    // of the next stream
 	commit  uint64                    // number of the Append under way
 }
+
+// window is what a stream remembers of Once keys.
+var window = recent.Bounds{Keys: parley.OnceKeys, For: parley.OnceWindow}
 
 var _ interface {
 	parley.Log
@@ -155,14 +159,14 @@ func (l *Log) stream(s parley.Stream) *stream {
 
 // drop forgets a stream that nothing was appended to and nobody waits for.
 func (l *Log) drop(st *stream) {
-	if st.newest == 0 && len(st.watches) == 0 {
+	if st.newest == 0 && st.watches.Len() == 0 {
 		delete(l.streams, st.name)
 	}
 }
 
 func (l *Log) forgetKeys(st *stream) {
-	if st.once.len() > 0 {
-		st.once.prune(l.now().Sub(l.opened))
+	if st.once.Len() > 0 {
+		st.once.Prune(l.now().Sub(l.opened), window)
 	}
 }
 

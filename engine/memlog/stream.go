@@ -4,6 +4,8 @@ import (
 	"sort"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/internal/recent"
+	"github.com/parleyhq/parley/internal/watch"
 )
 
 // stream is one stream's batches and who waits for more. Everything in it is
@@ -19,8 +21,8 @@ type stream struct {
 	until   int64           // latest batch time, in ms
 	bytes   int64
 	events  int64
-	once    once
-	watches []*watch
+	once    recent.Keys[parley.Key, parley.Position]
+	watches watch.List[parley.Position]
 	plan    plan
 }
 

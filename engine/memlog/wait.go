@@ -4,15 +4,8 @@ import (
 	"context"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/internal/watch"
 )
-
-// watch is one place of one Wait, in its stream's list.
-type watch struct {
-	st    *stream
-	at    parley.Position
-	slot  int           // index in st.watches; −1 when it is not there any more
-	ready chan struct{} // the Wait's, with room for one
-}
 
 // Wait implements parley.Log. It costs no goroutine, and nothing while nothing
 // happens: a place is looked at when its own stream is appended to.
@@ -25,13 +18,13 @@ func (l *Log) Wait(ctx context.Context, at ...parley.Place) error {
 			return err
 		}
 	}
-	watches, ready := l.watch(at)
-	if watches == nil && len(at) > 0 {
+	w := l.watch(at)
+	if w == nil {
 		return nil
 	}
-	defer l.unwatch(watches)
+	defer l.unwatch(w, at)
 	select {
-	case <-ready:
+	case <-w.Ready():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -40,61 +33,30 @@ func (l *Log) Wait(ctx context.Context, at ...parley.Place) error {
 
 // watch looks at all places and, if none has anything to read, enters them all
 // in the same step: an Append comes before it and is seen, or after and wakes.
-func (l *Log) watch(at []parley.Place) ([]watch, chan struct{}) {
+func (l *Log) watch(at []parley.Place) *watch.Wait[parley.Position] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, p := range at {
 		// The newest batch is never dropped, so what lies below the end is to
 		// be read, or trimmed.
 		if st := l.written(p.Stream); st != nil && p.At < st.next {
-			return nil, nil
+			return nil
 		}
 	}
-	ready := make(chan struct{}, 1)
-	watches := make([]watch, len(at))
-	for i, p := range at {
-		st := l.stream(p.Stream)
-		w := &watches[i]
-		*w = watch{st, p.At, len(st.watches), ready}
-		st.watches = append(st.watches, w)
+	w := watch.New[parley.Position](len(at))
+	for _, p := range at {
+		w.Enter(&l.stream(p.Stream).watches, p.At)
 	}
-	return watches, ready
+	return w
 }
 
-func (l *Log) unwatch(watches []watch) {
+func (l *Log) unwatch(w *watch.Wait[parley.Position], at []parley.Place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range watches {
-		if w := &watches[i]; w.slot >= 0 {
-			w.st.leave(w)
-			l.drop(w.st)
+	w.Leave()
+	for _, p := range at {
+		if st := l.streams[p.Stream]; st != nil {
+			l.drop(st)
 		}
 	}
-}
-
-// wake tells everyone who waits for something that is now there.
-func (st *stream) wake() {
-	for i := len(st.watches) - 1; i >= 0; i-- {
-		if w := st.watches[i]; w.at < st.next {
-			w.fire()
-			st.leave(w)
-		}
-	}
-}
-
-func (w *watch) fire() {
-	select {
-	case w.ready <- struct{}{}:
-	default: // another place was first
-	}
-}
-
-// leave takes a watch out; the last one takes its slot.
-func (st *stream) leave(w *watch) {
-	last := len(st.watches) - 1
-	st.watches[w.slot] = st.watches[last]
-	st.watches[w.slot].slot = w.slot
-	st.watches[last] = nil
-	st.watches = st.watches[:last]
-	w.slot = -1
 }

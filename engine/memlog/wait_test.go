@@ -144,8 +144,8 @@ func TestWaitLeavesNothing(t *testing.T) {
 				t.Fatalf("returned %v, %v after cancel", err, ok)
 			}
 		}
-		if n := len(l.streams); n != 1 || len(l.streams[sA].watches) != 0 {
-			t.Fatalf("%d streams, %d watches are left", n, len(l.streams[sA].watches))
+		if n := len(l.streams); n != 1 || l.streams[sA].watches.Len() != 0 {
+			t.Fatalf("%d streams, %d watches are left", n, l.streams[sA].watches.Len())
 		}
 		if _, err := l.Append(t.Context(), parley.Write{Stream: sB}, parley.Write{Stream: sA, Expect: 77}); parley.CodeOf(err) != parley.Conflict {
 			t.Fatal(err)

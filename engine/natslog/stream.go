@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/internal/watch"
 )
 
 // stream is what this node knows of one stream: all that the tail delivered,
@@ -22,7 +23,7 @@ type stream struct {
 
 	cover   parley.Position // from here on the ring has everything
 	recent  []item          // the stream's part of the ring
-	watches []*watch
+	watches watch.List[parley.Position]
 	index   *counted // nil until somebody asks for statistics
 }
 
@@ -52,7 +53,7 @@ func (st *stream) written() bool { return st.newest != 0 }
 func (st *stream) saw(seq uint64, span int) {
 	if seq > st.newest && seq > st.life {
 		st.newest, st.end = seq, baseOf(seq)+parley.Position(span)
-		st.wake(false)
+		st.watches.Wake(st.end)
 	}
 }
 
@@ -74,7 +75,7 @@ func (h *home) marked(st *stream, m mark) {
 		st.recent = st.recent[1:]
 	}
 	st.index = nil
-	st.wake(true)
+	st.watches.WakeAll()
 }
 
 // epoch is the stream's epoch.

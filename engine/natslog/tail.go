@@ -117,7 +117,7 @@ func (h *home) begin(ctx context.Context, next *uint64) error {
 	h.ring.clear(last)
 	for _, st := range h.streams {
 		st.loaded, st.recent, st.cover, st.index = false, nil, baseOf(last+1), nil
-		st.wake(true) // they look again
+		st.watches.WakeAll() // they look again
 	}
 	return nil
 }

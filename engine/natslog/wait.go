@@ -5,15 +5,8 @@ import (
 	"sync"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/internal/watch"
 )
-
-// watch is one place of one Wait, in its stream's list.
-type watch struct {
-	st    *stream
-	at    parley.Position
-	slot  int           // index in st.watches; −1 when it is not there any more
-	ready chan struct{} // the Wait's, with room for one
-}
 
 // loads is how many streams a Wait looks up at a time.
 const loads = 16
@@ -37,17 +30,17 @@ func (l *Log) Wait(ctx context.Context, at ...parley.Place) error {
 		if err := l.know(ctx, at); err != nil {
 			return err
 		}
-		watches, ready, again := l.watch(at)
+		w, streams, again := l.watch(at)
 		if again {
 			continue // the tail began anew meanwhile
 		}
-		if watches == nil {
+		if w == nil {
 			return nil
 		}
 		err := func() error {
-			defer l.unwatch(watches)
+			defer l.unwatch(w)
 			select {
-			case <-ready:
+			case <-w.Ready():
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -55,7 +48,7 @@ func (l *Log) Wait(ctx context.Context, at ...parley.Place) error {
 				return &parley.Error{Code: parley.Unavailable, Detail: "the log has ended"}
 			}
 		}()
-		if err != nil || !l.anew(watches) {
+		if err != nil || !l.anew(streams) {
 			return err
 		}
 	}
@@ -101,10 +94,10 @@ func (l *Log) know(ctx context.Context, at []parley.Place) error {
 
 // watch looks at all places and, if none has anything to read, enters them all in
 // the same step. again: some stream is not known any more.
-func (l *Log) watch(at []parley.Place) (watches []watch, ready chan struct{}, again bool) {
+func (l *Log) watch(at []parley.Place) (w *watch.Wait[parley.Position], streams []*stream, again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	streams := make([]*stream, len(at))
+	streams = make([]*stream, len(at))
 	for i, p := range at {
 		h, err := l.home(p.Stream)
 		if err != nil {
@@ -119,14 +112,11 @@ func (l *Log) watch(at []parley.Place) (watches []watch, ready chan struct{}, ag
 		}
 		streams[i] = st
 	}
-	ready = make(chan struct{}, 1)
-	watches = make([]watch, len(at))
+	w = watch.New[parley.Position](len(at))
 	for i, st := range streams {
-		w := &watches[i]
-		*w = watch{st, at[i].At, len(st.watches), ready}
-		st.watches = append(st.watches, w)
+		w.Enter(&st.watches, at[i].At)
 	}
-	return watches, ready, false
+	return w, streams, false
 }
 
 // readable says whether a Read at the place would give or say anything. Log.mu is
@@ -135,47 +125,19 @@ func (st *stream) readable(at parley.Position) bool { return st.written() && at 
 
 // anew says whether a Wait was woken only because its streams must be looked at
 // again.
-func (l *Log) anew(watches []watch) bool {
+func (l *Log) anew(streams []*stream) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range watches {
-		if !watches[i].st.loaded {
+	for _, st := range streams {
+		if !st.loaded {
 			return true
 		}
 	}
 	return false
 }
 
-func (l *Log) unwatch(watches []watch) {
+func (l *Log) unwatch(w *watch.Wait[parley.Position]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range watches {
-		if w := &watches[i]; w.slot >= 0 {
-			w.st.leave(w)
-		}
-	}
-}
-
-// wake tells everyone who waits for something that is now there, or everyone.
-// Log.mu is held.
-func (st *stream) wake(all bool) {
-	for i := len(st.watches) - 1; i >= 0; i-- {
-		if w := st.watches[i]; all || w.at < st.end {
-			select {
-			case w.ready <- struct{}{}:
-			default: // another place was first
-			}
-			st.leave(w)
-		}
-	}
-}
-
-// leave takes a watch out; the last one takes its slot.
-func (st *stream) leave(w *watch) {
-	last := len(st.watches) - 1
-	st.watches[w.slot] = st.watches[last]
-	st.watches[w.slot].slot = w.slot
-	st.watches[last] = nil
-	st.watches = st.watches[:last]
-	w.slot = -1
+	w.Leave()
 }
