@@ -148,9 +148,9 @@ func (v *visit) ask(l *limit, key string) {
 		permit, d, err := throttle.TryAll(c)
 		v.take(l, permit, d[0])
 		if err != nil {
-			v.registry.opts.Observe(l.name, WouldReject)
+			v.registry.decided(l, key, WouldReject)
 		} else {
-			v.registry.opts.Observe(l.name, Allowed)
+			v.registry.decided(l, key, Allowed)
 		}
 	case l.shape:
 		v.shapes = append(v.shapes, place{l, key})
@@ -188,14 +188,14 @@ func (v *visit) reject() error {
 		if err != nil {
 			for i, d := range decisions {
 				if !d.OK {
-					v.registry.opts.Observe(v.limits[from+i].name, Rejected)
+					v.registry.decided(v.limits[from+i], v.charges[from+i].Key, Rejected)
 				}
 			}
 			return Refusal(err)
 		}
 	}
-	for _, l := range v.limits {
-		v.registry.opts.Observe(l.name, Allowed)
+	for i, l := range v.limits {
+		v.registry.decided(l, v.charges[i].Key, Allowed)
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func (v *visit) wait(ctx context.Context, p place) error {
 		return err // the caller went away
 	}
 	v.take(p.limit, permit, d)
-	v.registry.opts.Observe(p.name, outcome)
+	v.registry.decided(p.limit, p.key, outcome)
 	return err
 }
 

@@ -75,11 +75,11 @@ func (r *Registry) Check(name string, c Check) (Verdict, error) {
 	_, decisions, err := throttle.TryAll(throttle.Charge{Limiter: l.limiter, Key: c.Key, Cost: c.Cost})
 	switch {
 	case err == nil:
-		r.opts.Observe(name, Allowed)
+		r.decided(l, c.Key, Allowed)
 	case l.shadow:
-		r.opts.Observe(name, WouldReject)
+		r.decided(l, c.Key, WouldReject)
 	default:
-		r.opts.Observe(name, Rejected)
+		r.decided(l, c.Key, Rejected)
 	}
 	return l.verdict(decisions[0]), nil
 }

@@ -61,6 +61,7 @@ type limit struct {
 	origin  Origin
 	changed time.Time
 	limiter *throttle.Limiter
+	tally   *tally
 	key     key
 	on      []target
 	wait    time.Duration

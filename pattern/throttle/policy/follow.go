@@ -120,7 +120,7 @@ func (r *Registry) refresh(ctx context.Context, name string) {
 	l, err := compile(name, s.def, r.opts.Trusted)
 	if err == nil {
 		l.origin, l.changed = FromAPI, s.changed
-		err = l.start(r.put[name])
+		err = l.start(r.put[name], r.opts.Now())
 	}
 	if err != nil {
 		r.opts.Logger.LogAttrs(ctx, slog.LevelError, "a limit is not understood and not in force", slog.String("limit", name), slog.Any("error", err))

@@ -64,6 +64,9 @@ type Info struct {
 	// requests stand in line.
 	Keys    int `json:"keys"`
 	Waiting int `json:"waiting"`
+	// Counts are this node's decisions since Since, when it began to count.
+	Counts Counts    `json:"counts"`
+	Since  time.Time `json:"since"`
 }
 
 // Registry holds the limits of a node. All methods may be called from any
@@ -127,7 +130,7 @@ func fixed(o Options) (map[string]*limit, error) {
 			return nil, below(name, err)
 		}
 		l.origin = FromConfig
-		if err := l.start(nil); err != nil {
+		if err := l.start(nil, o.Now()); err != nil {
 			return nil, below(name, err)
 		}
 		out[name] = l
@@ -147,15 +150,16 @@ func below(name string, err error) error {
 
 // start gives a limit its limiter: that of the limit which it replaces where keys
 // mean the same, so that they keep what they have spent.
-func (l *limit) start(old *limit) error {
+func (l *limit) start(old *limit, now time.Time) error {
 	parsed, err := l.def.parse()
 	if err != nil {
 		return err
 	}
 	if old != nil && old.key.text == l.key.text && old.limiter.SetLimit(parsed) == nil {
-		l.limiter = old.limiter
+		l.limiter, l.tally = old.limiter, old.tally
 		return nil
 	}
+	l.tally = newTally(now.UTC())
 	l.limiter, err = throttle.New(parsed, throttle.Options{Name: l.name, MaxWait: longestWait})
 	if err != nil {
 		return parley.BadField("limit", err.Error(), "change the limit")
@@ -202,5 +206,5 @@ func (r *Registry) Get(name string) (Info, error) {
 
 func (l *limit) info() Info {
 	s := l.limiter.Stats()
-	return Info{Name: l.name, Definition: l.def, Origin: l.origin, Changed: l.changed, Keys: s.Keys, Waiting: s.Waiting}
+	return Info{Name: l.name, Definition: l.def, Origin: l.origin, Changed: l.changed, Keys: s.Keys, Waiting: s.Waiting, Counts: l.tally.counts(), Since: l.tally.since}
 }
