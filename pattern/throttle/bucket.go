@@ -85,6 +85,16 @@ func (b bucket) add(s []uint64, now time.Duration, n int64) {
 	s[1] = max(s[1], uint64(now))
 }
 
+// grab is look and add in one, for 1 ≤ n ≤ burst.
+func (b bucket) grab(s []uint64, now time.Duration, n int64) bool {
+	debt := b.debt(s, now) + uint64(n)*b.per
+	if debt > b.full {
+		return false
+	}
+	s[0], s[1] = debt, max(s[1], uint64(now))
+	return true
+}
+
 // sub gives back what cannot have drained since: had these units never been
 // taken, the bucket might have stood full, and wasted refill, at most from at
 // until now.
@@ -160,6 +170,16 @@ func (a arrival) look(s []uint64, now time.Duration, ahead, n int64) (int64, tim
 
 func (a arrival) add(s []uint64, now time.Duration, n int64) {
 	s[0] = max(s[0], uint64(now)) + uint64(n)*a.space
+}
+
+// grab mirrors bucket.grab.
+func (a arrival) grab(s []uint64, now time.Duration, n int64) bool {
+	next := max(s[0], uint64(now)) + uint64(n)*a.space
+	if next > uint64(now)+a.full {
+		return false
+	}
+	s[0] = next
+	return true
 }
 
 // sub mirrors bucket.sub.

@@ -152,7 +152,20 @@ func (l *Limiter) Limit() Limit { return l.rule.Load().limit }
 
 // Allow takes one unit for key and says whether it could. It never waits. For
 // a held limit use TryAcquire.
-func (l *Limiter) Allow(key string) bool { return l.AllowN(key, 1).OK }
+func (l *Limiter) Allow(key string) bool {
+	h := l.hash(key)
+	s := l.shard(h)
+	now := l.lock(s)
+	if cell := s.quick(h, 1); cell != nil {
+		ok := s.grab(cell, now, 1)
+		s.mu.Unlock()
+		return ok
+	}
+	var d Decision
+	s.take(&d, h, now, 1)
+	s.mu.Unlock()
+	return d.OK
+}
 
 // AllowN takes n units for key, all or none, and never waits. What it takes
 // can be given back by Refund; for Concurrency and Adaptive it must be.
@@ -160,6 +173,15 @@ func (l *Limiter) AllowN(key string, n int64) (d Decision) {
 	h := l.hash(key)
 	s := l.shard(h)
 	now := l.lock(s)
+	if cell := s.quick(h, n); cell != nil {
+		var before [2]uint64
+		copy(before[:], cell)
+		rule := s.rule
+		s.grab(cell, now, n)
+		s.mu.Unlock()
+		rule.tell(&d, before, now, n)
+		return d
+	}
 	s.take(&d, h, now, n)
 	s.mu.Unlock()
 	return d

@@ -19,6 +19,7 @@ type Rule struct {
 	held  bool
 	alg   algorithm // nil if nothing needs counting: all or none pass
 	most  int64     // of alg
+	quick bool      // alg has a grab
 }
 
 // algorithm is what the nine ways to limit have in common. The slices have
@@ -94,6 +95,10 @@ func Compile(l Limit) (*Rule, error) {
 		return nil, err
 	}
 	r.most = r.alg.most()
+	switch r.alg.(type) {
+	case arrival, bucket:
+		r.quick = true
+	}
 	return r, nil
 }
 
@@ -230,6 +235,37 @@ func (r *Rule) judge(d *Decision, state []uint64, now time.Duration, ahead, n in
 		return
 	}
 	d.OK, d.Remaining = true, free-n
+}
+
+// grab spends n units, 1 to most, if they can be had, and says whether it did. It
+// is Take without the figures, for a quick rule; tell has them. Calls go to the
+// concrete type, so that nothing escapes to the heap.
+func (r *Rule) grab(state []uint64, now time.Duration, n int64) bool {
+	switch a := r.alg.(type) {
+	case arrival:
+		return a.grab(state, now, n)
+	case bucket:
+		return a.grab(state, now, n)
+	}
+	return false
+}
+
+// tell is the answer that a grab of n units gave, from the state before it.
+func (r *Rule) tell(d *Decision, before [2]uint64, now time.Duration, n int64) {
+	*d = Decision{OK: true, Cost: n, Limit: r.limit.Quota, at: now}
+	var free int64
+	var wait time.Duration
+	switch a := r.alg.(type) {
+	case arrival:
+		free, wait = a.look(before[:1], now, 0, n)
+	case bucket:
+		free, wait = a.look(before[:], now, 0, n)
+	}
+	if wait > 0 {
+		d.OK, d.Reason, d.RetryAfter, d.Remaining = false, Limited, wait, free
+		return
+	}
+	d.Remaining = free - n
 }
 
 // until is how long after d until one unit more than it left is there.

@@ -7,20 +7,25 @@ import (
 
 // shard is a part of a limiter's keys under one lock, which is never held over
 // anything that can wait.
+//
+// What a call writes lies together with the lock, in one cache line of its own:
+// two processors with one hot key pass each other this line and that of the key's
+// cell, and no others.
 type shard struct {
-	mu    sync.Mutex
-	rule  *Rule
-	cells table
+	mu               sync.Mutex
+	last             time.Duration // see moment
+	granted, refused uint64        // see Stats
+	rule             *Rule
+	cells            table
 	// fresh is the state of any key never seen. It stays zero.
 	fresh []uint64
 	// spare is the state that keys without a cell share once the table is full.
 	spare []uint64
 	lines lines
 	timer *time.Timer
-	order uint64        // rank in which locks are taken together
-	last  time.Duration // see moment
+	order uint64 // rank in which locks are taken together
 
-	granted, refused, shared uint64 // see Stats
+	shared uint64 // see Stats
 
 	_ [64]byte // neighbours do not share a cache line
 }
@@ -78,6 +83,27 @@ func (s *shard) judge(d *Decision, h hash, now time.Duration, n int64) {
 		ahead = s.lines.ahead(h)
 	}
 	s.rule.judge(d, s.state(h), now, ahead, n)
+}
+
+// quick is the state of a key for grab; nil when the call has to go the long way:
+// the key is new, somebody is in line, the cost is out of the ordinary, or the
+// algorithm has no grab.
+func (s *shard) quick(h hash, n int64) []uint64 {
+	if s.lines.waiting > 0 || n <= 0 || n > s.rule.most || !s.rule.quick {
+		return nil
+	}
+	return s.cells.find(h)
+}
+
+// grab is take for a state that quick gave, without the answer's figures: those
+// can be worked out once others have the lock.
+func (s *shard) grab(cell []uint64, now time.Duration, n int64) bool {
+	if !s.rule.grab(cell, now, n) {
+		s.refused++
+		return false
+	}
+	s.granted++
+	return true
 }
 
 // take answers for a key and spends, unless others are in line before it.

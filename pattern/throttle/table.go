@@ -22,6 +22,7 @@ type idler interface {
 // concurrent use; slices it returns are good until the next claim.
 type table struct {
 	slab  []uint64
+	cells int // the length of slab in cells, kept since a division costs as much as a lookup
 	words int // of a state
 	used  int
 	most  int // cells in use at most
@@ -38,7 +39,7 @@ const (
 )
 
 func (t *table) stride() int { return cellHead + t.words }
-func (t *table) slots() int  { return len(t.slab) / t.stride() }
+func (t *table) slots() int  { return t.cells }
 
 func (t *table) home(h hash, slots int) int {
 	hi, _ := bits.Mul64(h.lo, uint64(slots))
@@ -110,7 +111,7 @@ func (t *table) grow() {
 	next := max(firstSize, slots+slots/3)
 	next = max(min(next, t.most+t.most/3+2), slots+1)
 	old := t.slab
-	t.slab, t.hand = make([]uint64, next*t.stride()), 0
+	t.slab, t.cells, t.hand = make([]uint64, next*t.stride()), next, 0
 	for stride := t.stride(); len(old) > 0; old = old[stride:] {
 		if old[0] != 0 {
 			copy(t.place(hash{old[0], old[1]}), old[cellHead:stride])
