@@ -44,20 +44,41 @@ type Queue struct {
 // there, empty and with default settings. name is that of a topic, without "~"
 // and "$", at most MaxName bytes. Errors: Invalid, Forbidden, TooLarge.
 func New(log parley.Log, host shard.Host, name string, o Options) (*Queue, error) {
-	if err := topic.CheckName(name); err != nil {
+	return newQueue(log, host, name, 0, o)
+}
+
+// newQueue gives the queue of a number. Its streams have the number in their
+// names, so that a queue made again never sees what an older one of its name held.
+func newQueue(log parley.Log, host shard.Host, name string, number uint64, o Options) (*Queue, error) {
+	if err := checkName(name); err != nil {
 		return nil, err
-	}
-	if topic.IsEphemeral(name) || len(name) > MaxName {
-		return nil, parley.BadField("queue", strconv.Quote(name)+" cannot be a queue's name", "choose one without ~, of at most 200 bytes")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	suffix := ""
+	if number > 0 {
+		suffix = "." + strconv.FormatUint(number, 10)
+	}
 	return &Queue{
 		log: log, host: host, name: name, opt: o, thrift: defaultThrift,
-		jobs:  parley.Stream{Name: "$queue." + name + ".jobs"},
-		moves: parley.Stream{Name: "$queue." + name + ".moves"},
+		jobs:  parley.Stream{Name: streamPrefix + name + ".jobs" + suffix},
+		moves: parley.Stream{Name: streamPrefix + name + ".moves" + suffix},
 	}, nil
+}
+
+const streamPrefix = "$queue."
+
+func checkName(name string) error {
+	if err := topic.CheckName(name); err != nil {
+		at := *err.(*parley.Error) //nolint:errorlint,forcetypeassert // as it promises
+		at.Field = "queue"
+		return &at
+	}
+	if topic.IsEphemeral(name) || len(name) > MaxName {
+		return parley.BadField("queue", strconv.Quote(name)+" cannot be a queue's name", "choose one without ~, of at most 200 bytes")
+	}
+	return nil
 }
 
 // Name is the queue's name.
