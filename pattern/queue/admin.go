@@ -51,7 +51,11 @@ func (q *Queue) show(ctx context.Context, r *request) ([]Info, error) {
 	out := make([]Info, len(a.Jobs))
 	for i, s := range a.Jobs {
 		out[i] = s.Info
-		out[i].Event, out[i].Enqueued = events[int64(s.ID)].event, events[int64(s.ID)].enqueued
+		job := events[int64(s.ID)]
+		out[i].Event, out[i].Enqueued = job.event, job.enqueued
+		if job.terms != nil {
+			out[i].Retry, out[i].MaxAttempts = job.terms.Retry, job.terms.MaxAttempts
+		}
 	}
 	return out, nil
 }

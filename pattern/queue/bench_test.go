@@ -53,7 +53,7 @@ func BenchmarkIntake(b *testing.B) {
 	for at := int64(1); at < int64(b.N); at += 1000 {
 		var g gatherer
 		for id := at; id < at+1000; id++ {
-			g.plain(id, 0)
+			g.plain(id, 0, false)
 		}
 		if err := m.Apply(moveAt(1, encodeIntake(at+1000, g.list))); err != nil {
 			b.Fatal(err)

@@ -36,6 +36,8 @@ type lease struct {
 	number uint64
 	until  int64
 	worker string
+	// progress is replaced as a whole, so that whoever looked may keep it.
+	progress *Progress
 }
 
 func newBook(m *machine, queue string, term uint64, secret [secretSize]byte) *book {
@@ -94,6 +96,7 @@ type granted struct {
 	Attempt  int    `json:"attempt"`
 	Until    int64  `json:"until"`
 	For      int64  `json:"for"` // in milliseconds
+	unread   bool   // see entry
 }
 
 // grant leases up to n jobs for visibility milliseconds; 0 is the queue's.
@@ -112,12 +115,13 @@ func (b *book) grant(to mover, now int64, n int, visibility int64, worker string
 		}
 		b.spend(now, 1)
 		b.number++
-		b.leases[id] = &lease{b.number, now + visibility, worker}
+		b.leases[id] = &lease{number: b.number, until: now + visibility, worker: worker}
 		b.watch(id)
 		e := b.entries[id]
 		g := granted{
 			Token: token{b.term, id, b.number}.seal(b.queue, &b.secret), ID: id, Place: e.place,
 			Priority: int(e.prio), Attempt: int(e.attempts), Until: now + visibility, For: visibility,
+			unread: e.unread,
 		}
 		if e.group != nil {
 			g.Key = e.group.key
@@ -157,6 +161,8 @@ type settlement struct {
 	Delay  *int64 `json:"delay,omitempty"` // in milliseconds, as Extend
 	Extend int64  `json:"extend,omitempty"`
 	Cause  string `json:"cause,omitempty"`
+
+	Progress *Progress `json:"progress,omitempty"`
 }
 
 // settle settles one lease.
@@ -173,12 +179,15 @@ func (b *book) settle(to mover, now int64, s settlement) error {
 	case Bury:
 		reason := orElse(s.Cause, "given up by its worker")
 		err = to.Move(encodeDie(id, reason, s.Cause))
-	case Extend:
+	case Extend, Report:
+		if p := s.Progress; p != nil && s.Action == Report {
+			l.progress = &Progress{Fraction: p.Fraction, Note: p.Note, At: timeOf(now)}
+		}
 		l.until = now + orElse(s.Extend, ceilMillis(b.settings.Visibility))
 		b.watch(id)
 		return nil
 	default:
-		return parley.BadField("action", "is none of the four", `send "ack", "nack", "extend" or "dead"`)
+		return parley.BadField("action", "is none that is known", `send "ack", "nack", "extend", "progress" or "dead"`)
 	}
 	if err == nil {
 		delete(b.leases, id)
@@ -197,7 +206,7 @@ func (b *book) failed(id, now int64, delay *int64, cause string) []byte {
 	if delay != nil {
 		wait = *delay
 	} else {
-		wait = b.settings.Retry.delay(id, int(e.attempts))
+		wait = b.retryOf(e).delay(id, int(e.attempts))
 	}
 	due := int64(0)
 	if wait > 0 {

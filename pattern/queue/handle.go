@@ -119,6 +119,14 @@ func (o *owner) serve(ctx context.Context, r *request) (answer, error) {
 
 // lease hands out jobs, and waits for the first if it may.
 func (o *owner) lease(ctx context.Context, r *request) (answer, error) {
+	out, err := o.leaseSome(ctx, r)
+	if err != nil || len(out.Granted) == 0 {
+		return out, err
+	}
+	return out, o.readTerms(ctx, out.Granted)
+}
+
+func (o *owner) leaseSome(ctx context.Context, r *request) (answer, error) {
 	out, w, err := o.tryLease(ctx, r, nil, false)
 	if err != nil || len(out.Granted) > 0 {
 		return out, err

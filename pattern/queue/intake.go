@@ -12,11 +12,13 @@ import (
 //	1 priority Δid due key unique            a job that wants more
 //	2 Δplace id                              a job that compaction copied forward
 //
+// where a priority with the bit withTerms is that of jobs with terms of their own,
 // each Δ from the position before it. Which job a unique one is a duplicate of is
 // decided here, by the order of the stream alone.
 type intake struct {
 	kind        byte
 	prio        uint8
+	terms       bool  // its event holds terms of its own
 	run         run   // 0; first is the id or place of the others
 	id          int64 // 2
 	due         int64 // 1
@@ -35,7 +37,7 @@ func encodeIntake(next int64, list []intake) []byte {
 	for _, it := range list {
 		b = append(b, it.kind)
 		if it.kind != itemCopy {
-			b = append(b, it.prio)
+			b = append(b, mark8(it.prio, it.terms))
 		}
 		b = appendID(b, it.run.first-last)
 		last = it.run.first
@@ -74,7 +76,7 @@ func (m *machine) decodeIntake(d *decoder) func(now int64) {
 func (d *decoder) intake(last int64) (it intake) {
 	it.kind = d.byte()
 	if it.kind != itemCopy {
-		it.prio = d.byte()
+		it.prio, it.terms = cut8(d.byte())
 	}
 	d.bad = d.bad || it.prio > MaxPriority || it.kind > itemCopy
 	it.run = run{last + d.id(), 1, 1}
@@ -94,6 +96,19 @@ func (d *decoder) intake(last int64) (it intake) {
 	return it
 }
 
+// withTerms is the bit of a priority, in moves and snapshots, that says that the
+// event holds terms of its own.
+const withTerms = 0x80
+
+func mark8(prio uint8, terms bool) uint8 {
+	if terms {
+		prio |= withTerms
+	}
+	return prio
+}
+
+func cut8(b uint8) (prio uint8, terms bool) { return b &^ withTerms, b&withTerms != 0 }
+
 // takeIn makes one item.
 func (m *machine) takeIn(it intake, now int64) {
 	id := it.run.first
@@ -101,7 +116,7 @@ func (m *machine) takeIn(it intake, now int64) {
 	switch it.kind {
 	case itemRun:
 		m.enqueued += it.run.n
-		m.fresh[it.prio].add(it.run)
+		m.fresh[classOf(it.prio, it.terms)].add(it.run)
 	case itemCopy:
 		if e := m.live(it.id); e != nil {
 			e.place = id
@@ -116,7 +131,7 @@ func (m *machine) takeIn(it intake, now int64) {
 			m.unique[it.unique] = id
 		}
 		m.enqueued++
-		e := &entry{place: id, due: it.due, prio: it.prio}
+		e := &entry{place: id, due: it.due, prio: it.prio, unread: it.terms}
 		if it.unique != "" {
 			e.rest().unique = it.unique
 		}
@@ -160,8 +175,8 @@ func (m *machine) raise(at int64) {
 // lowest is the position below which the jobs stream is not needed.
 func (m *machine) lowest() int64 {
 	low := m.next
-	for p := range m.fresh {
-		if head := m.fresh[p].head(); head != 0 {
+	for c := range m.fresh {
+		if head := m.fresh[c].head(); head != 0 {
 			low = min(low, head)
 		}
 	}
@@ -195,15 +210,15 @@ func (d *duplicates) add(id, of int64) {
 // gatherer makes items of records, joining jobs in their initial state.
 type gatherer struct{ list []intake }
 
-func (g *gatherer) plain(id int64, prio uint8) {
-	if n := len(g.list); n > 0 && g.list[n-1].kind == itemRun && g.list[n-1].prio == prio {
+func (g *gatherer) plain(id int64, prio uint8, terms bool) {
+	if n := len(g.list); n > 0 && g.list[n-1].kind == itemRun && g.list[n-1].prio == prio && g.list[n-1].terms == terms {
 		r := &g.list[n-1].run
 		if gap := id - r.last(); r.n == 1 || gap == r.step {
 			r.step, r.n = gap, r.n+1
 			return
 		}
 	}
-	g.list = append(g.list, intake{kind: itemRun, prio: prio, run: run{id, 1, 1}})
+	g.list = append(g.list, intake{kind: itemRun, prio: prio, terms: terms, run: run{id, 1, 1}})
 }
 
 func (g *gatherer) special(it intake) { g.list = append(g.list, it) }

@@ -83,9 +83,9 @@ func (m *machine) survivors() []survivor {
 	for id, e := range m.entries {
 		list = append(list, survivor{id, e.place})
 	}
-	for p := range m.fresh {
+	for c := range m.fresh {
 		n := 0
-		m.fresh[p].after(0, func(id int64) bool {
+		m.fresh[c].after(0, func(id int64) bool {
 			list = append(list, survivor{id, id})
 			n++
 			return n <= survivors
@@ -144,6 +144,9 @@ func (o *owner) copyForward(ctx context.Context, list []survivor) error {
 			continue // whoever leases it finds out
 		}
 		job.event.Set(extCopyOf, strconv.FormatInt(s.id, 10)+"@"+strconv.FormatInt(job.enqueued.UnixMilli(), 10))
+		if job.terms != nil {
+			job.event.Set(extTerms, job.terms.text())
+		}
 		if err := b.Add(now, &job.event); err != nil {
 			o.q.opt.Logger.Warn("a job cannot be copied forward", slog.String("queue", o.q.name), slog.Int64("job", s.id), slog.Any("error", err))
 			continue

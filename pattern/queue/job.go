@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -66,6 +67,10 @@ type Job struct {
 	// Unique drops the job if another one with the same value is ready, delayed or
 	// leased. Empty: none.
 	Unique string
+	// Retry and MaxAttempts overrule those of the queue's settings for this job, with
+	// the same limits and defaults; nil and 0 leave it to them.
+	Retry       *Retry
+	MaxAttempts int
 }
 
 // Enqueued tells what became of a job.
@@ -119,6 +124,18 @@ type Info struct {
 	History  []Attempt    `json:"history,omitempty"`
 	Died     time.Time    `json:"died,omitzero"`
 	Reason   string       `json:"reason,omitempty"` // why it is dead
+	// Retry and MaxAttempts are the job's own, if it has any.
+	Retry       *Retry    `json:"retry,omitempty"`
+	MaxAttempts int       `json:"max_attempts,omitempty"`
+	Progress    *Progress `json:"progress,omitempty"` // Leased: what its worker told last
+}
+
+// Progress is how far a worker has come with a job. It is kept in memory with the
+// lease, and ends with it.
+type Progress struct {
+	Fraction float64   `json:"progress"`       // 0 to 1
+	Note     string    `json:"note,omitempty"` // for people; cut at MaxCause
+	At       time.Time `json:"at,omitzero"`    // when it was told: set by the queue
 }
 
 // Lease is a job in a worker's hands, until Until or until it is settled.
@@ -134,6 +151,22 @@ type Lease struct {
 	// Visibility is how long the lease was given for: what a worker counts with,
 	// whose clock may differ from the owner's.
 	Visibility time.Duration
+
+	source Source // that a Worker had it from
+}
+
+// Report tells how far the job is, and extends its lease by Visibility: for the
+// Handler of a Worker, which alone has a lease that can. Errors: Invalid for a
+// fraction out of 0 to 1; those of Source.Settle; Conflict when the lease is over.
+func (l *Lease) Report(ctx context.Context, p Progress) error {
+	if l.source == nil {
+		return parley.Errorf(parley.Unsupported, "only a lease that a Worker gave to its Handler can report")
+	}
+	errs, err := l.source.Settle(ctx, []Settlement{{Lease: l.Token, Action: Report, Progress: &p, Extend: l.Visibility}})
+	if err == nil && len(errs) > 0 {
+		err = errs[0]
+	}
+	return err
 }
 
 // LeaseRequest asks for jobs. The zero value asks for one and does not wait.
@@ -153,6 +186,8 @@ const (
 	Nack   Action = "nack"   // failed: ready again after Delay, or dead after too many attempts
 	Extend Action = "extend" // the lease ends Extend from now
 	Bury   Action = "dead"   // failed for good: dead with Cause as its reason
+	// Report tells Progress, and extends the lease as Extend does.
+	Report Action = "progress"
 )
 
 // Settlement settles one lease.
@@ -162,8 +197,9 @@ type Settlement struct {
 	// Delay of a Nack, 0 for at once; nil = as the queue's retry policy says.
 	Delay *time.Duration
 	// Extend is how long from now the lease lasts; 0 = the queue's visibility.
-	Extend time.Duration
-	Cause  string // of a Nack or Bury; cut at MaxCause
+	Extend   time.Duration
+	Cause    string    // of a Nack or Bury; cut at MaxCause
+	Progress *Progress // of a Report
 }
 
 // PeekRequest selects what Peek shows.

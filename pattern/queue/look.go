@@ -49,9 +49,9 @@ func (s *shown) size() int {
 // list gives the first jobs of a state above an id.
 func (b *book) list(state State, after int64, most int) (ids []int64) {
 	if state == Ready {
-		for p := range b.fresh {
+		for c := range b.fresh {
 			n := 0
-			b.fresh[p].after(after, func(id int64) bool {
+			b.fresh[c].after(after, func(id int64) bool {
 				ids = append(ids, id)
 				n++
 				return n < most
@@ -71,9 +71,9 @@ func (b *book) list(state State, after int64, most int) (ids []int64) {
 func (b *book) look(id int64) (shown, bool) {
 	e := b.entries[id]
 	if e == nil {
-		for p := range b.fresh {
-			if b.fresh[p].find(id) >= 0 {
-				return shown{Info{ID: ID(id), State: Ready, Priority: p}, id}, true
+		for c := range b.fresh {
+			if b.fresh[c].find(id) >= 0 {
+				return shown{Info{ID: ID(id), State: Ready, Priority: int(class(c).prio())}, id}, true
 			}
 		}
 		return shown{}, false
@@ -86,7 +86,7 @@ func (b *book) look(id int64) (shown, bool) {
 	case e.phase == phaseDelayed:
 		s.Due = timeOf(e.due)
 	case l != nil:
-		s.Due = timeOf(l.until)
+		s.Due, s.Progress = timeOf(l.until), l.progress
 	}
 	if r := e.more; r != nil {
 		s.Unique, s.Reason, s.History = r.unique, r.reason, slices.Clone(r.history)

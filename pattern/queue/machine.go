@@ -23,7 +23,7 @@ type machine struct {
 	records  int64 // taken in at or above floor, as far as marks tell
 	marks    []mark
 
-	fresh   [MaxPriority + 1]ready
+	fresh   [classes]ready
 	entries map[int64]*entry
 	groups  map[string]*group
 	unique  map[string]int64
@@ -65,11 +65,13 @@ type entry struct {
 	prio     uint8
 	phase    phase
 	offered  bool // it is in offers
+	unread   bool // its event holds terms that were not read yet: nobody had it so far
 }
 
 // more is what only some entries have.
 type more struct {
 	unique  string
+	terms   *terms // nil: the queue's settings hold
 	history []Attempt
 	reason  string
 	died    int64 // in milliseconds
@@ -201,7 +203,10 @@ func (m *machine) offer(id int64, e *entry) {
 // oldest. 0: there is none.
 func (m *machine) candidate() int64 {
 	for p := MaxPriority; p >= 0; p-- {
-		fresh := m.fresh[p].head()
+		fresh := m.fresh[classOf(uint8(p), false)].head()
+		if own := m.fresh[classOf(uint8(p), true)].head(); own != 0 && (fresh == 0 || own < fresh) {
+			fresh = own
+		}
 		back, some := m.offers[p].first()
 		switch {
 		case some && (fresh == 0 || back.id < fresh):
@@ -219,9 +224,9 @@ func (m *machine) live(id int64) *entry {
 	if e := m.entries[id]; e != nil {
 		return e
 	}
-	for p := range m.fresh {
-		if m.fresh[p].take(id) {
-			e := &entry{place: id, prio: uint8(p)}
+	for c := range m.fresh {
+		if m.fresh[c].take(id) {
+			e := &entry{place: id, prio: class(c).prio(), unread: class(c).terms()}
 			m.entries[id] = e
 			m.counts[phaseReady]++
 			return e
@@ -388,9 +393,14 @@ func (m *machine) redrive(id, now int64) {
 	m.wait(id, e, 0, now)
 }
 
-// exhausted says that a job is not tried again.
+// exhausted says that a job is not tried again. A job whose terms were not read
+// reached no worker, however often it was leased.
 func (m *machine) exhausted(e *entry) bool {
-	return m.settings.MaxAttempts != Unlimited && int(e.attempts) >= m.settings.MaxAttempts
+	most := m.settings.MaxAttempts
+	if t := e.terms(); t != nil && t.MaxAttempts != 0 {
+		most = t.MaxAttempts
+	}
+	return !e.unread && most != Unlimited && int(e.attempts) >= most
 }
 
 // recall ends all leases: their owner is gone.

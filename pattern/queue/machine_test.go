@@ -92,13 +92,15 @@ func (m *machine) dump() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "next %d floor %d records %d enqueued %d done %d paused %v untold %d counts %v\n", m.next, m.floor, m.records, m.enqueued, m.done, m.paused, m.untold, m.counts)
 	for p := MaxPriority; p >= 0; p-- {
-		if m.fresh[p].n > 0 {
-			fmt.Fprintf(&b, "fresh %d:%s\n", p, m.fresh[p].text())
+		for _, own := range []bool{false, true} {
+			if f := &m.fresh[classOf(uint8(p), own)]; f.n > 0 {
+				fmt.Fprintf(&b, "fresh %d terms %v:%s\n", p, own, f.text())
+			}
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.entries)) {
 		e := m.entries[id]
-		fmt.Fprintf(&b, "job %d %s prio %d due %d attempts %d place %d", id, e.phase.state(), e.prio, e.due, e.attempts, e.place)
+		fmt.Fprintf(&b, "job %d %s prio %d due %d attempts %d place %d unread %v", id, e.phase.state(), e.prio, e.due, e.attempts, e.place, e.unread)
 		if e.group != nil {
 			fmt.Fprintf(&b, " key %s", e.group.key)
 			if e.phase != phaseDead {
@@ -107,6 +109,9 @@ func (m *machine) dump() string {
 		}
 		if r := e.more; r != nil {
 			fmt.Fprintf(&b, " unique %q reason %q died %d deaths %d %v", r.unique, r.reason, r.died, r.deaths, r.history)
+			if r.terms != nil {
+				fmt.Fprintf(&b, " terms %s", r.terms.text())
+			}
 		}
 		b.WriteByte('\n')
 	}

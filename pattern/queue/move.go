@@ -29,6 +29,7 @@ const (
 	moveRecall     = 'l'
 	moveFloor      = 'f' // position
 	moveTold       = 't' // ids
+	moveTerms      = 'q' // id, JSON
 )
 
 // decode checks a move against the state and gives what makes it. Nothing has
@@ -85,6 +86,10 @@ func (m *machine) decodeJobs(kind byte, d *decoder) func(now int64) {
 		id, due := d.id(), d.time()
 		d.job(m, id, phaseReady, phaseDelayed)
 		return func(now int64) { m.wait(id, m.live(id), due, now) }
+	case moveTerms:
+		id, t := d.id(), d.terms()
+		d.job(m, id, phaseReady, phaseDelayed, phaseLeased, phaseDead)
+		return func(int64) { m.know(id, t) }
 	case moveRedrive:
 		ids := d.jobs(m, phaseDead)
 		return func(now int64) {

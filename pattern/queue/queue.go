@@ -312,6 +312,13 @@ func (q *Queue) Settle(ctx context.Context, list []Settlement) ([]error, error) 
 			return nil, parley.BadField("extend", "is "+s.Extend.String(), `send "1ms" to "24h"`)
 		}
 		r.Settle[i] = settlement{Lease: s.Lease, Action: s.Action, Extend: ceilMillis(s.Extend), Cause: clip(s.Cause, MaxCause)}
+		if s.Action == Report {
+			p, err := s.Progress.checked()
+			if err != nil {
+				return nil, err
+			}
+			r.Settle[i].Progress = p
+		}
 		if s.Delay != nil {
 			if *s.Delay < 0 || *s.Delay > MaxDelay {
 				return nil, parley.BadField("delay", "is "+s.Delay.String(), "send 0 to ten years")

@@ -5,6 +5,22 @@ import (
 	"sort"
 )
 
+// class sorts jobs in their initial state: by priority, and whether their events
+// hold terms of their own.
+type class uint8
+
+const classes = 2 * (MaxPriority + 1)
+
+func classOf(prio uint8, terms bool) class {
+	if terms {
+		return class(2*prio + 1)
+	}
+	return class(2 * prio)
+}
+
+func (c class) prio() uint8 { return uint8(c / 2) }
+func (c class) terms() bool { return c%2 == 1 }
+
 // run is n jobs in their initial state at first, first+step, …: what makes a
 // backlog small. Where positions are dense, a backlog is one run.
 type run struct{ first, step, n int64 }

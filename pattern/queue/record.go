@@ -21,6 +21,7 @@ const (
 	extKey      = "parleykey"
 	extUnique   = "parleyunique"
 	extCopyOf   = "parleycopyof" // {id}@{milliseconds when it was enqueued}
+	extTerms    = "parleyterms"  // JSON, as terms
 
 	headerPrefix = "ce_"
 )
@@ -89,11 +90,15 @@ func (j *Job) event(queue string, now time.Time) (parley.Event, error) {
 	}
 	e.Set(extKey, j.Key)
 	e.Set(extUnique, j.Unique)
-	return e, nil
+	own, err := j.terms()
+	if err == nil && own != nil {
+		e.Set(extTerms, own.text())
+	}
+	return e, err
 }
 
 func strip(e *parley.Event) {
-	for _, name := range [...]string{extPriority, extDue, extKey, extUnique, extCopyOf} {
+	for _, name := range [...]string{extPriority, extDue, extKey, extUnique, extCopyOf, extTerms} {
 		delete(e.Extensions, name)
 	}
 }
@@ -123,12 +128,12 @@ func (g *gatherer) gather(r parley.Record) {
 			due = d
 		}
 	}
-	key, unique := header(extKey), header(extUnique)
+	key, unique, terms := header(extKey), header(extUnique), header(extTerms) != ""
 	if due == 0 && key == "" && unique == "" {
-		g.plain(at, prio)
+		g.plain(at, prio, terms)
 		return
 	}
-	g.special(intake{kind: itemJob, prio: prio, run: run{at, 1, 1}, due: due, key: clip(key, MaxKey), unique: clip(unique, MaxKey)})
+	g.special(intake{kind: itemJob, prio: prio, terms: terms, run: run{at, 1, 1}, due: due, key: clip(key, MaxKey), unique: clip(unique, MaxKey)})
 }
 
 func parseCopy(text string) (id int64, enqueued time.Time, ok bool) {
@@ -143,6 +148,7 @@ func parseCopy(text string) (id int64, enqueued time.Time, ok bool) {
 type stored struct {
 	event    parley.Event
 	enqueued time.Time
+	terms    *terms
 }
 
 // fetchSize is how much one Read brings at least; jobs that follow one another
@@ -191,7 +197,10 @@ func parse(r parley.Record) (stored, bool) {
 	if err != nil {
 		return stored{}, false
 	}
-	s := stored{e.Clone(), r.Time()}
+	s := stored{event: e.Clone(), enqueued: r.Time()}
+	if text := e.Extensions[extTerms]; text != "" {
+		s.terms, _ = parseTerms(text) // checked when it was enqueued
+	}
 	if text := e.Extensions[extCopyOf]; text != "" {
 		_, enqueued, ok := parseCopy(text)
 		if !ok {

@@ -67,9 +67,10 @@ type Retry struct {
 func (s Settings) Defaults() (Settings, error) {
 	s.MaxAttempts = orElse(s.MaxAttempts, 20)
 	s.Visibility = orElse(s.Visibility, 30*time.Second)
+	if err := checkAttempts(s.MaxAttempts); err != nil {
+		return s, err
+	}
 	switch {
-	case s.MaxAttempts != Unlimited && (s.MaxAttempts < 1 || s.MaxAttempts > 1_000_000):
-		return s, parley.BadField("max_attempts", "is "+strconv.Itoa(s.MaxAttempts), "send 1 to 1000000, or -1 for no limit")
 	case s.Visibility < time.Millisecond || s.Visibility > MaxVisibility:
 		return s, parley.BadField("visibility", "is "+s.Visibility.String(), `send "1ms" to "24h"`)
 	case s.Concurrency < 0 || s.Concurrency > math.MaxInt32:

@@ -28,6 +28,38 @@ type retryJSON struct {
 	Jitter float64   `json:"jitter,omitempty"`
 }
 
+func (r Retry) json() retryJSON {
+	out := retryJSON{Kind: r.Kind, Delay: span(r.Delay), Max: span(r.Max), Jitter: r.Jitter}
+	for _, d := range r.Delays {
+		out.Delays = append(out.Delays, span(d))
+	}
+	return out
+}
+
+func (r *retryJSON) retry() Retry {
+	out := Retry{Kind: r.Kind, Delay: time.Duration(r.Delay), Max: time.Duration(r.Max), Jitter: r.Jitter}
+	for _, d := range r.Delays {
+		out.Delays = append(out.Delays, time.Duration(d))
+	}
+	return out
+}
+
+// MarshalJSON implements json.Marshaler.
+func (r Retry) MarshalJSON() ([]byte, error) { return json.Marshal(r.json()) }
+
+// UnmarshalJSON implements json.Unmarshaler: a member that is not known is
+// refused. Errors: Invalid.
+func (r *Retry) UnmarshalJSON(b []byte) error {
+	var in retryJSON
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		return parley.BadField("retry", strings.TrimPrefix(err.Error(), "json: "), `send an object like {"kind": "fixed", "delay": "5s"}`)
+	}
+	*r = in.retry()
+	return nil
+}
+
 // span is a duration as text.
 type span time.Duration
 
@@ -41,10 +73,7 @@ func (d *span) UnmarshalText(b []byte) error {
 
 // MarshalJSON implements json.Marshaler.
 func (s Settings) MarshalJSON() ([]byte, error) {
-	r := retryJSON{Kind: s.Retry.Kind, Delay: span(s.Retry.Delay), Max: span(s.Retry.Max), Jitter: s.Retry.Jitter}
-	for _, d := range s.Retry.Delays {
-		r.Delays = append(r.Delays, span(d))
-	}
+	r := s.Retry.json()
 	return json.Marshal(settingsJSON{
 		MaxAttempts: &s.MaxAttempts, Visibility: (*span)(&s.Visibility), Retry: &r,
 		Concurrency: &s.Concurrency, Rate: &s.Rate, DeadLetter: &s.DeadLetter,
@@ -72,11 +101,8 @@ func (s *Settings) parse(b []byte, strict bool) error {
 	set(&s.Concurrency, in.Concurrency)
 	set(&s.Rate, in.Rate)
 	set(&s.DeadLetter, in.DeadLetter)
-	if r := in.Retry; r != nil {
-		s.Retry = Retry{Kind: r.Kind, Delay: time.Duration(r.Delay), Max: time.Duration(r.Max), Jitter: r.Jitter}
-		for _, d := range r.Delays {
-			s.Retry.Delays = append(s.Retry.Delays, time.Duration(d))
-		}
+	if in.Retry != nil {
+		s.Retry = in.Retry.retry()
 	}
 	return nil
 }

@@ -37,9 +37,10 @@ func (m *machine) Snapshot() iter.Seq[[]byte] {
 		part = appendID(appendID(append(part, snapMark), k.at), k.records)
 		cut()
 	}
-	for p := range m.fresh {
-		for _, r := range m.fresh[p].runs {
-			part = appendID(appendID(appendID(append(part, snapRun, byte(p)), r.first), r.step), r.n)
+	for c := range m.fresh {
+		for _, r := range m.fresh[c].runs {
+			prio := mark8(class(c).prio(), class(c).terms())
+			part = appendID(appendID(appendID(append(part, snapRun, prio), r.first), r.step), r.n)
 			cut()
 		}
 	}
@@ -76,7 +77,7 @@ func (m *machine) appendHead(b []byte) ([]byte, error) {
 
 func (e *entry) append(b []byte, id int64) []byte {
 	b = appendID(appendID(appendID(b, id), e.place), e.due)
-	b = binary.AppendUvarint(append(b, e.prio, byte(e.phase)), uint64(e.attempts))
+	b = binary.AppendUvarint(append(b, mark8(e.prio, e.unread), byte(e.phase)), uint64(e.attempts))
 	key := ""
 	if e.group != nil {
 		key = e.group.key
@@ -86,11 +87,14 @@ func (e *entry) append(b []byte, id int64) []byte {
 	if r == nil {
 		return append(b, 0)
 	}
-	untold := byte(1)
+	flag := byte(1)
 	if r.untold {
-		untold = 2
+		flag = 2
 	}
-	b = appendText(appendText(append(b, untold), r.unique), r.reason)
+	if r.terms != nil {
+		flag += 2
+	}
+	b = appendText(appendText(append(b, flag), r.unique), r.reason)
 	b = appendID(binary.AppendUvarint(b, uint64(r.deaths)), r.died)
 	b = binary.AppendUvarint(b, uint64(len(r.history)))
 	for _, a := range r.history {
@@ -100,6 +104,9 @@ func (e *entry) append(b []byte, id int64) []byte {
 			ended = a.Ended.UnixMilli()
 		}
 		b = appendText(appendID(appendID(b, a.Began.UnixMilli()), ended), a.Cause)
+	}
+	if r.terms != nil {
+		b = appendText(b, r.terms.text())
 	}
 	return b
 }
@@ -126,12 +133,13 @@ func (m *machine) restore(d *decoder) {
 	case snapMark:
 		m.marks = append(m.marks, mark{d.small(), d.small()})
 	case snapRun:
-		p, r := d.byte(), run{d.id(), d.id(), d.id()}
+		p, terms := cut8(d.byte())
+		r := run{d.id(), d.id(), d.id()}
 		if d.bad || p > MaxPriority || r.n > 1 && r.step > (1<<61)/r.n {
 			d.bad = true
 			return
 		}
-		f := &m.fresh[p]
+		f := &m.fresh[classOf(p, terms)]
 		f.runs, f.n = append(f.runs, r), f.n+r.n
 	case snapEntry:
 		m.restoreEntry(d)
@@ -162,13 +170,15 @@ func (m *machine) restoreHead(d *decoder) {
 
 func (m *machine) restoreEntry(d *decoder) {
 	id := d.id()
-	e := &entry{place: d.id(), due: d.time(), prio: d.byte()}
+	e := &entry{place: d.id(), due: d.time()}
+	e.prio, e.unread = cut8(d.byte())
 	p := phase(d.byte())
 	e.attempts = uint32(d.small())
 	key := d.text(MaxKey)
 	if flag := d.byte(); flag > 0 {
 		r := e.rest()
-		r.untold = flag == 2
+		r.untold = flag == 2 || flag == 4
+		d.bad = d.bad || flag > 4
 		r.unique, r.reason, r.deaths, r.died = d.text(MaxKey), d.text(MaxCause), uint32(d.small()), d.time()
 		for n := d.small(); n > 0 && !d.bad; n-- {
 			a := Attempt{Number: int(d.small()), Worker: d.text(MaxWorker), Began: timeOf(d.time())}
@@ -177,6 +187,9 @@ func (m *machine) restoreEntry(d *decoder) {
 			}
 			a.Cause = d.text(MaxCause)
 			r.history = append(r.history, a)
+		}
+		if flag > 2 {
+			r.terms = d.terms()
 		}
 	}
 	if p == phaseDead {

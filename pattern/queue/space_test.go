@@ -59,9 +59,9 @@ func TestIdle(t *testing.T) {
 	})
 }
 
-// TestBacklogMemory: ten million plain jobs of three priorities take next to
-// nothing, in the machine and in a snapshot; working off some of them takes what
-// is leased.
+// TestBacklogMemory: ten million plain jobs of three priorities, half of them with
+// terms of their own, take next to nothing, in the machine and in a snapshot;
+// working off some of them takes what is leased.
 func TestBacklogMemory(t *testing.T) {
 	const n, batch = 10_000_000, 10_000
 	var before, after runtime.MemStats
@@ -71,7 +71,7 @@ func TestBacklogMemory(t *testing.T) {
 	for at := int64(1); at <= n; at += batch {
 		var g gatherer
 		for id := at; id < at+batch; id++ {
-			g.plain(id, uint8(id*10/n%3))
+			g.plain(id, uint8(id*10/n%3), id > n/2)
 		}
 		if err := b.Apply(moveAt(b.now, encodeIntake(at+batch, g.list))); err != nil {
 			t.Fatal(err)

@@ -161,6 +161,7 @@ func (w *Worker) lease(ctx context.Context, slots chan struct{}, begin func(*Lea
 		}
 		list, err := w.source.Lease(ctx, LeaseRequest{Max: n, Wait: w.opt.Wait, Visibility: w.opt.Visibility, Worker: w.opt.Name})
 		for i := range list {
+			list[i].source = w.source
 			begin(&list[i])
 		}
 		for range n - len(list) {

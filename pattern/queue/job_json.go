@@ -1,0 +1,69 @@
+package queue
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/parleyhq/parley"
+)
+
+// jobJSON is how a job is written.
+type jobJSON struct {
+	Event       json.RawMessage `json:"event,omitempty"`
+	Data        json.RawMessage `json:"data,omitempty"`
+	Delay       span            `json:"delay,omitzero"`
+	At          time.Time       `json:"at,omitzero"`
+	Priority    int             `json:"priority,omitempty"`
+	Key         string          `json:"key,omitempty"`
+	Unique      string          `json:"unique,omitempty"`
+	Retry       *Retry          `json:"retry,omitempty"`
+	MaxAttempts int             `json:"max_attempts,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler. The members are event (a structured
+// CloudEvent, with what is set of it), delay ("5s"), at (RFC 3339), priority, key,
+// unique, retry and max_attempts; what is zero is left out.
+func (j Job) MarshalJSON() ([]byte, error) {
+	out := jobJSON{
+		Delay: span(j.Delay), At: j.At, Priority: j.Priority, Key: j.Key, Unique: j.Unique,
+		Retry: j.Retry, MaxAttempts: j.MaxAttempts,
+	}
+	out.Event = j.Event.AppendJSON(nil)
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON implements json.Unmarshaler. Instead of event there may be data:
+// any JSON value, which becomes the event's data as application/json. A member
+// that is not known is refused. Errors: Invalid and TooLarge, naming the member.
+func (j *Job) UnmarshalJSON(b []byte) error {
+	var in jobJSON
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		if parley.CodeOf(err) != parley.Internal {
+			return err
+		}
+		return parley.BadField("job", strings.TrimPrefix(err.Error(), "json: "), `send an object like {"data": {"to": "ann"}, "delay": "5s", "priority": 5}`)
+	}
+	if len(in.Event) > 0 && len(in.Data) > 0 {
+		return parley.BadField("data", "is set beside event", "send one of them")
+	}
+	out := Job{
+		Delay: time.Duration(in.Delay), At: in.At, Priority: in.Priority, Key: in.Key, Unique: in.Unique,
+		Retry: in.Retry, MaxAttempts: in.MaxAttempts,
+	}
+	switch {
+	case len(in.Data) > 0:
+		out.Event = parley.Event{DataContentType: "application/json", Data: bytes.Clone(in.Data)}
+	case len(in.Event) > 0:
+		e, err := parley.ParsePartialJSON(in.Event)
+		if err != nil {
+			return err
+		}
+		out.Event = e.Clone()
+	}
+	*j = out
+	return nil
+}
