@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -26,6 +28,36 @@ type Limit struct {
 	Changed time.Time `json:"changed,omitzero"`
 	Keys    int       `json:"keys"`    // that are being counted
 	Waiting int       `json:"waiting"` // requests in line
+	// Counts are the decisions of the node that was asked, since Since.
+	Counts LimitCounts `json:"counts"`
+	Since  time.Time   `json:"since"`
+}
+
+// LimitCounts are decisions, by what became of the request.
+type LimitCounts struct {
+	Allowed     uint64 `json:"allowed"`
+	Rejected    uint64 `json:"rejected"`
+	Shaped      uint64 `json:"shaped"`       // let in after a wait
+	WouldReject uint64 `json:"would_reject"` // by a limit in shadow mode
+}
+
+// LimitKeys is what a limit is doing on the node that was asked.
+type LimitKeys struct {
+	Limit
+	Top []LimitKey `json:"top"`
+}
+
+// LimitKey is one of the busiest keys of a limit.
+type LimitKey struct {
+	Key       string   `json:"key"`
+	Parts     []string `json:"parts,omitempty"`     // of a key that is joined of several
+	Spent     *int64   `json:"spent,omitempty"`     // nil for a limit that admits everything, …
+	Remaining *int64   `json:"remaining,omitempty"` // … and then this is, too
+	Reset     float64  `json:"reset"`               // seconds until there is one unit more
+	Free      float64  `json:"free"`                // seconds until there are all
+	Waiting   int      `json:"waiting"`             // requests in line
+	// Counts are since the key was noticed.
+	Counts LimitCounts `json:"counts"`
 }
 
 // Check asks a limit.
@@ -53,6 +85,21 @@ func (c *Client) Limits(ctx context.Context) ([]Limit, error) {
 	}
 	_, err := c.do(ctx, request{method: http.MethodGet, url: c.url(nil, "v1", "limits")}, &out)
 	return out.Limits, err
+}
+
+// LimitKeys shows what a limit is doing: its counts, and its top keys, by "refused"
+// or "spent". 0 and "" are the server's defaults. It takes the scope admin.
+func (c *Client) LimitKeys(ctx context.Context, name string, top int, by string) (LimitKeys, error) {
+	query := url.Values{}
+	if top != 0 {
+		query.Set("top", strconv.Itoa(top))
+	}
+	if by != "" {
+		query.Set("by", by)
+	}
+	var out LimitKeys
+	_, err := c.do(ctx, request{method: http.MethodGet, url: c.url(query, "v1", "limits", name, "keys")}, &out)
+	return out, err
 }
 
 // PutLimit makes a limit, or replaces it.

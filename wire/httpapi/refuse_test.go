@@ -35,6 +35,11 @@ var refusals = []struct {
 	{"limit that waits too long", "PUT", "/v1/limits/l", "", `{"limit":"1/s","action":"shape","max_wait":"1h"}`, 400, "invalid", "max_wait"},
 	{"no limit", "POST", "/v1/limits/none/check", "", "{}", 404, "not-found", "limit"},
 	{"check of no object", "POST", "/v1/limits/none/check", "", "[]", 400, "invalid", ""},
+	{"check that is to refuse perhaps", "POST", "/v1/limits/none/check?refuse=perhaps", "", "{}", 400, "invalid", "refuse"},
+	{"keys of no limit", "GET", "/v1/limits/none/keys", "", "", 404, "not-found", "limit"},
+	{"top of keys", "GET", "/v1/limits/none/keys?top=many", "", "", 400, "invalid", "top"},
+	{"top of keys twice", "GET", "/v1/limits/none/keys?top=1&top=2", "", "", 400, "invalid", "top"},
+	{"order of keys twice", "GET", "/v1/limits/none/keys?by=spent&by=spent", "", "", 400, "invalid", "by"},
 	{"check by half", "POST", "/v1/limits/none/check", "", `{"cost":0.5}`, 400, "invalid", "cost"},
 
 	{"slash in a name", "POST", "/v1/topics/a%2Fb/events", "", "x", 400, "invalid", "topic"},

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/throttle"
@@ -73,8 +74,18 @@ func (a *API) throttleRoutes() []door.Route {
 		{
 			Method: http.MethodPost, Path: "/v1/limits/{limit}/check", Name: "limit-check", Pattern: "throttle", Summary: "Ask a limit for units of a key, only look, or give units back.",
 			Verb: "throttle", On: "limit", Request: CheckRequest{}, Answer: CheckAnswer{}, Handle: a.limitCheck,
+			Params:  []door.Param{{Name: "refuse", In: "query", Type: "boolean", Default: "false", Description: "answer a refusal as a request would be: 429 with Retry-After, RateLimit and the document (403 and 413 when waiting never helps), for proxies that ask before they forward"}},
 			Errors:  append([]parley.Code{parley.NotFound, parley.Unprocessable}, body...),
 			Example: `curl -d '{"key": "user-7", "cost": 1}' http://127.0.0.1:7275/v1/limits/api/check`,
+		},
+		{
+			Method: http.MethodGet, Path: "/v1/limits/{limit}/keys", Name: "limit-keys", Pattern: "throttle", Summary: "Show what a limit is doing on this node: its counts, and its busiest keys with what they have left.",
+			Verb: "admin", On: "limit", Answer: policy.View{}, Errors: []parley.Code{parley.Invalid, parley.NotFound}, Handle: a.limitKeys,
+			Params: []door.Param{
+				{Name: "top", In: "query", Type: "integer", Default: strconv.Itoa(policy.DefaultTop), Description: "how many keys, at most " + strconv.Itoa(policy.MaxTop)},
+				{Name: "by", In: "query", Type: "string", Default: string(policy.ByRefused), Description: "what comes first: refused, who was refused most often; spent, who has used up the largest part of what there is"},
+			},
+			Example: `curl 'http://127.0.0.1:7275/v1/limits/api/keys?top=10&by=spent'`,
 		},
 	}
 }
@@ -125,7 +136,36 @@ func (a *API) limitDelete(c *door.Call) error {
 	return nil
 }
 
+func (a *API) limitKeys(c *door.Call) error {
+	top := policy.DefaultTop
+	text, err := param(c.Query, "top")
+	if err != nil {
+		return err
+	}
+	if text != "" {
+		if top, err = strconv.Atoi(text); err != nil {
+			return parley.BadField("top", "is not a number", "send how many keys to show")
+		}
+	}
+	by, err := param(c.Query, "by")
+	if err != nil {
+		return err
+	}
+	if by == "" {
+		by = string(policy.ByRefused)
+	}
+	view, err := a.opt.Throttle.Keys(c.R.PathValue("limit"), top, policy.Order(by))
+	if err != nil {
+		return err
+	}
+	return answerJSON(c.W, http.StatusOK, view)
+}
+
 func (a *API) limitCheck(c *door.Call) error {
+	refuse, err := boolParam(c.Query, "refuse")
+	if err != nil {
+		return err
+	}
 	body, err := a.read(c)
 	if err != nil {
 		return err
@@ -144,6 +184,12 @@ func (a *API) limitCheck(c *door.Call) error {
 	v, err := a.opt.Throttle.Check(c.R.PathValue("limit"), check)
 	if err != nil {
 		return err
+	}
+	if refuse {
+		v.Fields(c.W.Header())
+		if err := v.Err(); err != nil {
+			return err
+		}
 	}
 	out := CheckAnswer{Allowed: v.Allowed, RetryAfter: policy.Seconds(v.RetryAfter), Reset: policy.Seconds(v.Reset)}
 	if v.Reason != throttle.Granted {

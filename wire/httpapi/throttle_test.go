@@ -180,3 +180,56 @@ func TestLimitsThroughTheDoor(t *testing.T) {
 		}
 	})
 }
+
+// TestTheKeysOfALimit looks while requests are refused: by whom, and until when.
+func TestTheKeysOfALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ids, secrets := tokens(t, "throttle:api", "admin:api publish")
+		r := newRig(t, func(s *setup) {
+			s.Identify, s.log = ids, memlog.New(memlog.Options{})
+			s.Throttle = limitsOver(t, s.log, policy.Options{Fixed: map[string]policy.Definition{"api": {Limit: "2/10s", Key: "token+topic", On: []string{"publish"}}}})
+			s.Admission = door.Limited(s.Throttle)
+		})
+		as := []string{"Authorization", "Bearer " + secrets[1]}
+		for range 3 {
+			r.do("POST", events, "x", as...)
+		}
+		if res, body := r.do("GET", "/v1/limits/api/keys", "", "Authorization", "Bearer "+secrets[0]); res.StatusCode != 403 {
+			t.Errorf("who may only check sees other callers: %d %s", res.StatusCode, body)
+		}
+		res, body := r.do("GET", "/v1/limits/api/keys?top=5&by=spent", "", as...)
+		want := `"top":[{"key":"2:tb1:a","parts":["tb","a"],"spent":2,"remaining":0,"reset":5,"free":10,"waiting":0,"counts":{"allowed":2,"rejected":1,"shaped":0,"would_reject":0}}]}`
+		if res.StatusCode != 200 || !strings.Contains(body, want) || !strings.Contains(body, `"keys":1,"waiting":0,"counts":{"allowed":2,"rejected":1,`) {
+			t.Errorf("%d %s", res.StatusCode, body)
+		}
+		if res, body := r.do("GET", "/v1/limits/api", "", as...); res.StatusCode != 403 || strings.Contains(body, "counts") {
+			t.Errorf("%d %s", res.StatusCode, body)
+		}
+	})
+}
+
+// TestACheckThatRefuses answers as the door would, for who asks before forwarding.
+func TestACheckThatRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := gated(t, map[string]policy.Definition{"api": {Limit: "sliding-log 2/10s"}, "shut": {Limit: "0/1s"}, "dry": {Limit: "0/1s", Mode: "shadow"}})
+		check := func(limit, body string, status int, remaining string) (*http.Response, string) {
+			t.Helper()
+			res, answer := r.do("POST", "/v1/limits/"+limit+"/check?refuse=true", body)
+			if res.StatusCode != status || res.Header.Get("RateLimit") != remaining {
+				t.Fatalf("%s %s: %d %v %s, want %d and %s", limit, body, res.StatusCode, res.Header, answer, status, remaining)
+			}
+			return res, answer
+		}
+		check("api", `{"key":"k","cost":2}`, 200, `"api";r=0;t=10`)
+		res, answer := check("api", `{"key":"k"}`, 429, `"api";r=0;t=10`)
+		if res.Header.Get("Retry-After") != "10" || res.Header.Get("RateLimit-Policy") != `"api";q=2;w=10` || !strings.Contains(answer, `"error":"Rate limit exceeded"`) || !strings.Contains(answer, `"retry_after":10`) {
+			t.Errorf("%v %s", res.Header, answer)
+		}
+		check("api", `{"key":"new","cost":3}`, 413, `"api";r=2`)
+		check("shut", `{}`, 403, `"shut";r=0`)
+		check("dry", `{}`, 200, `"dry";r=0`)
+		if res, answer := r.do("POST", "/v1/limits/api/check", `{"key":"k"}`); res.StatusCode != 200 || res.Header.Get("RateLimit") != "" || !strings.Contains(answer, `"allowed":false`) {
+			t.Errorf("%d %v %s", res.StatusCode, res.Header, answer)
+		}
+	})
+}

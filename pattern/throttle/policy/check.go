@@ -2,11 +2,13 @@ package policy
 
 import (
 	"math"
+	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/throttle"
+	"github.com/parleyhq/parley/pattern/throttle/httpthrottle"
 )
 
 // Check asks a limit for units of a key of the caller's choice.
@@ -40,6 +42,24 @@ type Verdict struct {
 	Reset time.Duration
 	// Reason is Granted, or what the limit says, also in shadow mode.
 	Reason throttle.Reason
+
+	name string
+	of   throttle.Limit
+}
+
+// Err is nil when the units are had, else the error that a request of that cost would
+// meet: see Registry.Admit.
+func (v Verdict) Err() error {
+	if v.Allowed {
+		return nil
+	}
+	return Refusal(&throttle.Error{Name: v.name, Reason: v.Reason, RetryAfter: v.RetryAfter, Remaining: v.Remaining, Limit: v.Limit})
+}
+
+// Fields sets the RateLimit fields that the answer to such a request would have.
+func (v Verdict) Fields(h http.Header) {
+	d := throttle.Decision{OK: v.Reason == throttle.Granted, Reason: v.Reason, Limit: v.Limit, Remaining: v.Remaining, RetryAfter: v.RetryAfter, Reset: v.Reset}
+	httpthrottle.SetFields(h, false, httpthrottle.Seen{Name: v.name, Limit: v.of, Decision: d})
 }
 
 // MaxCost is the most that one check may cost: numbers above lose their last
@@ -85,7 +105,7 @@ func (r *Registry) Check(name string, c Check) (Verdict, error) {
 }
 
 func (l *limit) verdict(d throttle.Decision) Verdict {
-	return Verdict{Allowed: d.OK || l.shadow, Limit: d.Limit, Remaining: d.Remaining, RetryAfter: d.RetryAfter, Reset: d.Reset, Reason: d.Reason}
+	return Verdict{Allowed: d.OK || l.shadow, Limit: d.Limit, Remaining: d.Remaining, RetryAfter: d.RetryAfter, Reset: d.Reset, Reason: d.Reason, name: l.name, of: l.limiter.Limit()}
 }
 
 // Seconds writes a time as seconds, rounded up to whole milliseconds so that
