@@ -160,21 +160,19 @@ func (w *watchers) deliver() {
 	w.mu.Unlock()
 }
 
-// Run follows $topics, which other nodes write too, and applies retention every
-// Options.RetainEvery. It returns nil when ctx ends, and an error only when
+// Run follows $topics, which other nodes write too, and every
+// Options.RetainEvery applies retention and compacts what is worth it. It returns nil when ctx ends, and an error only when
 // $topics cannot be understood; what the log cannot do for the moment is logged
 // and tried again.
 func (r *Registry) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	retained := make(chan struct{})
-	go func() {
-		defer close(retained)
-		r.retainLoop(ctx)
-	}()
+	var loops sync.WaitGroup
+	loops.Go(func() { r.retainLoop(ctx) })
+	loops.Go(func() { r.compactLoop(ctx) })
 	err := r.follow(ctx)
 	stop()
-	<-retained
+	loops.Wait()
 	return err
 }
 

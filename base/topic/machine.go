@@ -75,7 +75,7 @@ func (m *machine) create(name string, s Settings, limit int) (*parley.Event, err
 	if len(m.topics) > limit { // the built-in one is not counted
 		return nil, &parley.Error{Code: parley.Overloaded, Field: "topic", Detail: fmt.Sprintf("there are %d topics, as many as allowed", limit), Fix: "delete topics that are not used, or raise the limit"}
 	}
-	return topicEvent(TypeCreated, name, moved{Settings: mustJSON(s), First: m.next, Epoch: m.epoch + 1}), nil
+	return topicEvent(TypeCreated, name, moved{Settings: s.stored(), First: m.next, Epoch: m.epoch + 1}), nil
 }
 
 // update decides whether a topic may get other settings; a nil event and no
@@ -91,10 +91,12 @@ func (m *machine) update(name string, s Settings) (*parley.Event, error) {
 		return nil, nil
 	case s.Partitions < had.Partitions:
 		return nil, &parley.Error{Code: parley.Unprocessable, Field: "partitions", Detail: fmt.Sprintf("topic %s has %d partitions and cannot shrink to %d", name, had.Partitions, s.Partitions), Fix: "keep or raise the number, or create another topic"}
+	case s.Partitions > had.Partitions && (s.Compact || had.Compact):
+		return nil, &parley.Error{Code: parley.Unprocessable, Field: "partitions", Detail: fmt.Sprintf("topic %s is compacted and keeps its %d partitions: the newest event of a key would be in another one", name, had.Partitions), Fix: "keep the number, or create another topic"}
 	case s.Durability != had.Durability && (s.Durability == Memory || had.Durability == Memory):
 		return nil, &parley.Error{Code: parley.Unprocessable, Field: "durability", Detail: fmt.Sprintf("topic %s is %s and cannot become %s", name, had.Durability, s.Durability), Fix: "create another topic; only fsync and os can be exchanged"}
 	}
-	data := moved{Settings: mustJSON(s)}
+	data := moved{Settings: s.stored()}
 	if s.Partitions > had.Partitions {
 		data.First = m.next
 	}

@@ -39,8 +39,9 @@ type PublishOptions struct {
 // After an error some partitions may have taken their events: send the whole
 // request again with its key, and those answer their first positions.
 //
-// Errors: Invalid and TooLarge name the event; NotFound, Forbidden, KeyReused,
-// and those of Log.Append.
+// Errors: Invalid, TooLarge and Unprocessable (see Options.Check, and
+// Settings.Compact) name the event; NotFound, Forbidden, KeyReused, and those of
+// Log.Append.
 func (r *Registry) Publish(ctx context.Context, topic string, events []parley.Event, o PublishOptions) (placed []Placed, replayed bool, err error) {
 	if err := checkRequest(len(events), o.IdempotencyKey); err != nil {
 		return nil, false, err
@@ -53,6 +54,7 @@ func (r *Registry) Publish(ctx context.Context, topic string, events []parley.Ev
 	if q.key != "" && len(t.Partitions) > 1 {
 		q.digest = newDigester()
 	}
+	q.check = r.check(t)
 	if err := q.encode(t, events); err != nil {
 		q.free()
 		return nil, false, err

@@ -52,7 +52,7 @@ func (r *Registry) PublishAll(ctx context.Context, all []TopicEvents, o PublishO
 	if o.IdempotencyKey != "" {
 		q.digest = newDigester()
 	}
-	if err := q.encodeAll(topics, all); err != nil {
+	if err := q.encodeAll(topics, all, r.check); err != nil {
 		q.free()
 		return nil, false, err
 	}
@@ -69,9 +69,10 @@ func (r *Registry) PublishAll(ctx context.Context, all []TopicEvents, o PublishO
 	return placed, replayed, nil
 }
 
-func (q *request) encodeAll(topics []*Topic, all []TopicEvents) error {
+func (q *request) encodeAll(topics []*Topic, all []TopicEvents, checkOf func(*Topic) check) error {
 	index := 0
 	for i, te := range all {
+		q.check = checkOf(topics[i])
 		for j := range te.Events {
 			if err := q.add(topics[i], &te.Events[j]); err != nil {
 				return parley.AtIndex(err, index)

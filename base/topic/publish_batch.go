@@ -17,9 +17,10 @@ const BatchSkew = 10 * time.Minute
 // PublishBatch appends a batch that its producer encoded, as it is, to a partition
 // that its producer chose: what costs least for both. It is checked, not decoded:
 // its CRC, that each record can be read and is an event within the topic's
-// max_event, and its times. An idempotency key works as in Publish. Errors:
-// Invalid, Damaged and Unsupported name record_batch, TooLarge, NotFound,
-// Forbidden, KeyReused, and those of Log.Append.
+// max_event, and its times; it is decoded only where the topic has a check (see
+// Options.Check) or is compacted. An idempotency key works as in Publish. Errors:
+// Invalid, Damaged, Unsupported and Unprocessable name record_batch, TooLarge,
+// NotFound, Forbidden, KeyReused, and those of Log.Append.
 func (r *Registry) PublishBatch(ctx context.Context, name string, partition int, b parley.Batch, o PublishOptions) (base parley.Position, replayed bool, err error) {
 	if err := checkKey(o.IdempotencyKey); err != nil {
 		return 0, false, err
@@ -33,6 +34,11 @@ func (r *Registry) PublishBatch(ctx context.Context, name string, partition int,
 	}
 	if err := checkBatch(b, t.Settings.MaxEvent, r.opts.Now()); err != nil {
 		return 0, false, err
+	}
+	if check := r.check(t); check != nil {
+		if err := check.batch(b); err != nil {
+			return 0, false, err
+		}
 	}
 	w := parley.Write{Stream: t.Partitions[partition].Stream, Batch: b}
 	if o.IdempotencyKey != "" {

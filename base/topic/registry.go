@@ -34,6 +34,12 @@ type Options struct {
 	Pressed func() bool
 	// OnCut hears of each holder that was cut. It is called without locks.
 	OnCut func(Cut)
+	// Check gives what the events of a topic have to pass before anything of their
+	// request is appended; nil, of it and by it, is nothing. It is asked once for
+	// each topic of a request and must not wait; what it gives may be called from
+	// several goroutines. Its errors are the publisher's, with Field as within one
+	// event. A topic ~NAME has the check of NAME.
+	Check func(t *Topic) func(*parley.Event) error
 	// Now gives the time; nil is time.Now.
 	Now func() time.Time
 	// Logger hears of what Run could not do; nil is slog.Default.

@@ -27,6 +27,7 @@ type request struct {
 	find   map[uint64]*part // by stream number, once there are two
 	digest *digester        // of all events; nil when nobody asks
 	event  parley.Event     // the one being encoded
+	check  check            // of the topic whose events are being added
 }
 
 // part is what of a request goes to one stream.
@@ -70,7 +71,7 @@ func (q *request) free() {
 }
 
 // add completes an event and encodes it into the batch of its partition. Errors:
-// TooLarge and Invalid, of the event.
+// TooLarge and Invalid, of the event, and those of the topic's check.
 func (q *request) add(t *Topic, e *parley.Event) error {
 	q.event = *e
 	e, index := &q.event, len(q.placed)
@@ -85,6 +86,11 @@ func (q *request) add(t *Topic, e *parley.Event) error {
 	e.Type = orElse(e.Type, DefaultType)
 	if size := eventSize(e); size > t.Settings.MaxEvent {
 		return &parley.Error{Code: parley.TooLarge, Field: "data", Detail: "the event has " + strconv.Itoa(size) + " bytes, topic " + t.Name + " takes " + strconv.Itoa(t.Settings.MaxEvent), Fix: "send less, or raise max_event of the topic"}
+	}
+	if q.check != nil {
+		if err := q.check(e); err != nil {
+			return err
+		}
 	}
 	at := PartitionOf(e, len(t.Partitions))
 	p := q.part(t.Partitions[at])

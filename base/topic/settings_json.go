@@ -11,7 +11,8 @@ import (
 
 type member struct{ name, value string }
 
-// members gives the settings as JSON members, in their order.
+// members gives the settings as JSON members, in their order: the three about
+// compaction come last.
 func (s Settings) members() []member {
 	return []member{
 		{"partitions", strconv.Itoa(s.Partitions)},
@@ -20,6 +21,9 @@ func (s Settings) members() []member {
 		{"max_bytes", strconv.FormatInt(s.MaxBytes, 10)},
 		{"max_event", strconv.Itoa(s.MaxEvent)},
 		{"poll_hint", strconv.Quote(s.PollHint.String())},
+		{"compact", strconv.FormatBool(s.Compact)},
+		{"compact_lag", strconv.Quote(s.CompactLag.String())},
+		{"tombstone_age", strconv.Quote(s.TombstoneAge.String())},
 	}
 }
 
@@ -30,16 +34,28 @@ func formatAge(d time.Duration) string {
 	return d.String()
 }
 
-// MarshalJSON implements json.Marshaler.
+// MarshalJSON implements json.Marshaler. What is about compaction is there in the
+// settings of compacted topics only.
 func (s Settings) MarshalJSON() ([]byte, error) {
-	out := []byte{'{'}
-	for i, m := range s.members() {
+	all := s.members()
+	if !s.Compact {
+		all = all[:len(all)-3]
+	}
+	return appendMembers(nil, all), nil
+}
+
+// stored is what $topics holds: every member, so that each event stands alone.
+func (s Settings) stored() json.RawMessage { return appendMembers(nil, s.members()) }
+
+func appendMembers(out []byte, all []member) []byte {
+	out = append(out, '{')
+	for i, m := range all {
 		if i > 0 {
 			out = append(out, ',')
 		}
 		out = append(append(append(append(out, '"'), m.name...), `":`...), m.value...)
 	}
-	return append(out, '}'), nil
+	return append(out, '}')
 }
 
 // UnmarshalJSON implements json.Unmarshaler. Members that are absent or null
@@ -64,8 +80,11 @@ func (s *Settings) parse(b []byte, strict bool) error {
 			return err
 		}
 		if !known && strict {
-			return parley.BadField(name, "is no setting of a topic", "send partitions, durability, max_age, max_bytes, max_event or poll_hint")
+			return parley.BadField(name, "is no setting of a topic", "send partitions, durability, max_age, max_bytes, max_event, poll_hint, compact, compact_lag or tombstone_age")
 		}
+	}
+	if !out.Compact && s.Compact { // what was about compaction goes with it
+		out.CompactLag, out.TombstoneAge = 0, 0
 	}
 	*s = out
 	return nil
@@ -83,11 +102,17 @@ func (s *Settings) set(name string, raw json.RawMessage) (known bool, err error)
 	case "max_event":
 		err = json.Unmarshal(raw, &s.MaxEvent)
 	case "max_age":
-		if string(raw) == `"none"` {
+		if string(raw) == `"none"` || string(raw) == `"forever"` {
 			s.MaxAge = NoLimit
 			return true, nil
 		}
 		return true, setDuration(&s.MaxAge, name, raw, `send a duration like "36h", or "none"`)
+	case "compact":
+		err = json.Unmarshal(raw, &s.Compact)
+	case "compact_lag":
+		return true, setDuration(&s.CompactLag, name, raw, `send a duration like "5m"`)
+	case "tombstone_age":
+		return true, setDuration(&s.TombstoneAge, name, raw, `send a duration like "24h"`)
 	case "poll_hint":
 		return true, setDuration(&s.PollHint, name, raw, `send a duration like "5s"`)
 	default:
@@ -95,8 +120,11 @@ func (s *Settings) set(name string, raw json.RawMessage) (known bool, err error)
 	}
 	if err != nil {
 		want := "a whole number"
-		if name == "durability" {
+		switch name {
+		case "durability":
 			want = "a string"
+		case "compact":
+			want = "true or false"
 		}
 		return true, parley.BadField(name, "is not "+want, "send "+want)
 	}

@@ -24,26 +24,31 @@ func TestSettingsDefaults(t *testing.T) {
 
 func TestSettingsErrorsNameTheMember(t *testing.T) {
 	for body, field := range map[string]string{
-		`{"partitions":1025}`:           "partitions",
-		`{"partitions":-1}`:             "partitions",
-		`{"partitions":1.5}`:            "partitions",
-		`{"partitions":"2"}`:            "partitions",
-		`{"durability":"disk"}`:         "durability",
-		`{"durability":3}`:              "durability",
-		`{"max_age":"1ms"}`:             "max_age",
-		`{"max_age":"-1ns"}`:            "max_age",
-		`{"max_age":"7d"}`:              "max_age",
-		`{"max_age":7}`:                 "max_age",
-		`{"max_bytes":-2}`:              "max_bytes",
-		`{"max_bytes":12}`:              "max_bytes",
-		`{"max_bytes":"1GB"}`:           "max_bytes",
-		`{"max_event":8388609}`:         "max_event",
-		`{"max_event":-1}`:              "max_event",
-		`{"poll_hint":"2h"}`:            "poll_hint",
-		`{"poll_hint":"-1s"}`:           "poll_hint",
-		`{"retention":"1h"}`:            "retention",
-		`[]`:                            "settings",
-		`{"partitions":99999999999999}`: "partitions",
+		`{"partitions":1025}`:                    "partitions",
+		`{"partitions":-1}`:                      "partitions",
+		`{"partitions":1.5}`:                     "partitions",
+		`{"partitions":"2"}`:                     "partitions",
+		`{"durability":"disk"}`:                  "durability",
+		`{"durability":3}`:                       "durability",
+		`{"max_age":"1ms"}`:                      "max_age",
+		`{"max_age":"-1ns"}`:                     "max_age",
+		`{"max_age":"7d"}`:                       "max_age",
+		`{"max_age":7}`:                          "max_age",
+		`{"max_bytes":-2}`:                       "max_bytes",
+		`{"max_bytes":12}`:                       "max_bytes",
+		`{"max_bytes":"1GB"}`:                    "max_bytes",
+		`{"max_event":8388609}`:                  "max_event",
+		`{"max_event":-1}`:                       "max_event",
+		`{"poll_hint":"2h"}`:                     "poll_hint",
+		`{"poll_hint":"-1s"}`:                    "poll_hint",
+		`{"compact":1}`:                          "compact",
+		`{"compact_lag":"1m"}`:                   "compact_lag",
+		`{"tombstone_age":"1m"}`:                 "tombstone_age",
+		`{"compact":true,"compact_lag":"9000h"}`: "compact_lag",
+		`{"compact":true,"tombstone_age":"1ms"}`: "tombstone_age",
+		`{"retention":"1h"}`:                     "retention",
+		`[]`:                                     "settings",
+		`{"partitions":99999999999999}`:          "partitions",
 	} {
 		var s Settings
 		err := json.Unmarshal([]byte(body), &s)
@@ -64,6 +69,10 @@ func TestSettingsMergePatch(t *testing.T) {
 	}
 	if want := (Settings{Partitions: 2, MaxAge: NoLimit, PollHint: 5 * time.Second, MaxEvent: 9}); s != want {
 		t.Fatalf("got %+v", s)
+	}
+	compact := Settings{Compact: true, CompactLag: time.Hour, TombstoneAge: time.Hour, MaxAge: NoLimit}
+	if err := json.Unmarshal([]byte(`{"compact":false,"max_age":"forever"}`), &compact); err != nil || compact != (Settings{MaxAge: NoLimit}) {
+		t.Fatalf("what is about compaction goes with it: %+v %v", compact, err)
 	}
 	if err := json.Unmarshal([]byte(`{"partitions":7,"max_age":"x"}`), &s); err == nil || s.Partitions != 2 {
 		t.Fatalf("a patch that fails must change nothing: %+v, %v", s, err)

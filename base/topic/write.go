@@ -8,7 +8,8 @@ import (
 
 // Create makes a topic. Creating one that is there with the same settings is
 // fine and gives that one. Errors: Invalid, Forbidden, Exists (naming the member
-// that differs), Overloaded, and those of the log; after Unknown, call it again.
+// that differs), Overloaded, Unprocessable for compaction where the engine cannot
+// do it, and those of the log; after Unknown, call it again.
 func (r *Registry) Create(ctx context.Context, name string, s Settings) (Topic, error) {
 	if err := CheckName(name); err != nil {
 		return Topic{}, err
@@ -18,6 +19,9 @@ func (r *Registry) Create(ctx context.Context, name string, s Settings) (Topic, 
 	}
 	s, err := s.Defaults(r.opts.Defaults)
 	if err != nil {
+		return Topic{}, err
+	}
+	if err := r.compactable(ctx, s); err != nil {
 		return Topic{}, err
 	}
 	return r.write(ctx, name, func(m *machine) (*parley.Event, error) { return m.create(name, s, r.opts.MaxTopics) })
@@ -49,6 +53,9 @@ func (r *Registry) Update(ctx context.Context, name string, s Settings) (Topic, 
 	}
 	s, err := s.Defaults(r.opts.Defaults)
 	if err != nil {
+		return Topic{}, err
+	}
+	if err := r.compactable(ctx, s); err != nil {
 		return Topic{}, err
 	}
 	return r.write(ctx, name, func(m *machine) (*parley.Event, error) { return m.update(name, s) })
