@@ -194,6 +194,8 @@ type seenTable struct {
 	slots []uint64 // hash and index of the entry, from 1
 	used  int
 	asked int
+	fresh int // used, when the last window of lines began
+	dull  bool
 }
 
 func newSeenTable() *seenTable {
@@ -202,7 +204,9 @@ func newSeenTable() *seenTable {
 
 // count counts a line that is there. Otherwise the next entry will be it.
 func (t *seenTable) count(s *lineStore, line []byte) bool {
-	t.asked++
+	if t.asked++; t.asked%window == 0 {
+		t.judge()
+	}
 	h := uint32(maphash.Bytes(t.seed, line))
 	mask := uint32(len(t.slots) - 1)
 	i := h & mask
@@ -239,8 +243,25 @@ func (t *seenTable) grow() {
 	}
 }
 
-// useless says that most lines are new, so that looking costs more than it saves.
-func (t *seenTable) useless() bool { return t.asked >= 1<<15 && t.used > t.asked/2 }
+// window is how many lines are looked at before a table is judged.
+const window = 1 << 15
+
+// judge looks at the lines of a window: when nearly all are new, looking costs
+// more than it saves. Among many different lines the first are new even if each
+// comes a hundred times, so that the early verdict takes more than the later one.
+func (t *seenTable) judge() {
+	grown := t.used - t.fresh
+	t.fresh = t.used
+	switch t.asked {
+	case 2 * window:
+		t.dull = grown > window/32*31
+	case 8 * window:
+		t.dull = grown > window/8*7
+	}
+}
+
+// useless says that most lines are new.
+func (t *seenTable) useless() bool { return t.dull }
 
 func tempDir(dir string) string {
 	if dir == "" {
