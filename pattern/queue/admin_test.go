@@ -222,7 +222,7 @@ func TestSettingsJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := json.Marshal(s)
-	want := `{"max_attempts":20,"visibility":"30s","retry":{"kind":"list","delays":["1s","1m0s"]},"concurrency":0,"rate":"5/s","dead_letter":""}`
+	want := `{"max_attempts":20,"visibility":"30s","retry":{"kind":"list","delays":["1s","1m0s"]},"concurrency":0,"rate":"5/s","dead_letter":"","results":""}`
 	if string(b) != want || err != nil {
 		t.Fatalf("%s, %v", b, err)
 	}

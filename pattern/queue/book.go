@@ -163,16 +163,21 @@ type settlement struct {
 	Cause  string `json:"cause,omitempty"`
 
 	Progress *Progress `json:"progress,omitempty"`
+	Result   *Output   `json:"result,omitempty"`
 }
 
-// settle settles one lease.
-func (b *book) settle(to mover, now int64, s settlement) error {
+// settle settles one lease. ack, if not nil, makes the ack of a job.
+func (b *book) settle(to mover, now int64, s settlement, ack func(id int64) error) error {
 	id, l, err := b.find(s.Lease, now)
 	if err != nil {
 		return err
 	}
 	switch s.Action {
 	case Ack:
+		if ack != nil {
+			err = ack(id)
+			break
+		}
 		err = to.Move(encodeIDs(moveAck, []int64{id}))
 	case Nack:
 		err = to.Move(b.failed(id, now, s.Delay, s.Cause))
@@ -233,7 +238,11 @@ func (b *book) expire(to mover, now int64, n int) error {
 
 // endLease ends a lease that its worker did not: the job is ready at once.
 func (b *book) endLease(to mover, id, now int64, cause string) error {
-	err := to.Lazy(b.failed(id, now, new(int64), cause))
+	move := to.Lazy
+	if b.exhausted(b.entries[id]) {
+		move = to.Move // that a job is dead may be told
+	}
+	err := move(b.failed(id, now, new(int64), cause))
 	if err == nil {
 		delete(b.leases, id)
 	}

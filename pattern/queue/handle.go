@@ -10,7 +10,7 @@ import (
 )
 
 // request is what a Queue asks the queue's owner. It holds moves and places, and
-// never a job's event.
+// never a job's event; only results go with their acks.
 type request struct {
 	Op         string          `json:"op"`
 	Max        int             `json:"max,omitempty"`
@@ -39,6 +39,7 @@ type answer struct {
 	Oldest   int64      `json:"oldest,omitempty"` // the place of the oldest ready job
 	Settings *Settings  `json:"settings,omitempty"`
 	Paused   bool       `json:"paused,omitempty"`
+	Outcome  *outcome   `json:"outcome,omitempty"`
 }
 
 // shown is an Info without what is in the job's event.
@@ -93,6 +94,8 @@ func (o *owner) serve(ctx context.Context, r *request) (answer, error) {
 		return o.lease(ctx, r)
 	case "settle":
 		return o.settleAll(ctx, r)
+	case "result":
+		return o.result(ctx, r)
 	case "outcome":
 		return o.outcome(ctx, r)
 	case "peek":
@@ -208,16 +211,24 @@ func (o *owner) unpark(ctx context.Context, w *waiter) error {
 }
 
 func (o *owner) settleAll(ctx context.Context, r *request) (out answer, err error) {
+	results := o.prepare(ctx, r.Settle)
 	err = o.do(ctx, func(tx *journal.Tx, now int64) error {
 		out.Problems = make([]*problem, len(r.Settle))
 		for i, s := range r.Settle {
-			out.Problems[i] = problemOf(o.settle(tx, now, s))
+			var ack func(int64) error
+			if result := results[i]; result != nil {
+				ack = func(id int64) error { return o.send(tx, result, id) }
+			}
+			out.Problems[i] = problemOf(o.settle(tx, now, s, ack))
 			if s.Action == Ack {
 				o.churn++
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		o.sent(results)
+	}
 	return out, err
 }
 
@@ -317,6 +328,11 @@ func (o *owner) purgeAll(ctx context.Context, r *request) (out answer, err error
 	err = o.do(ctx, func(tx *journal.Tx, _ int64) error {
 		before := o.liveCount()
 		err := tx.Move(encodePurge(phases...))
+		for id := range o.awaited.by {
+			if _, there := o.phaseOf(id); !there { // ranges go without a word
+				o.awaited.ended(id)
+			}
+		}
 		out.N = before - o.liveCount()
 		o.churn += int(out.N)
 		return err

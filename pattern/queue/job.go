@@ -91,6 +91,12 @@ const (
 	Dead    State = "dead"    // given up; only Redrive and Purge change it
 )
 
+// How a job that is gone ended, as an Outcome tells it.
+const (
+	Done     State = "done"
+	Canceled State = "canceled"
+)
+
 // Attempt is one lease of a job.
 type Attempt struct {
 	Number int       `json:"number"` // from 1
@@ -200,6 +206,7 @@ type Settlement struct {
 	Extend   time.Duration
 	Cause    string    // of a Nack or Bury; cut at MaxCause
 	Progress *Progress // of a Report
+	Result   *Output   // of an Ack: see AckWith
 }
 
 // PeekRequest selects what Peek shows.

@@ -117,12 +117,10 @@ func (o *owner) publish(ctx context.Context, to string, e parley.Event, l letter
 		}
 	}
 	once := topic.PublishOptions{IdempotencyKey: "dead " + o.q.name + " " + l.ID.String() + " " + strconv.FormatUint(uint64(l.deaths), 10)}
-	_, _, err := o.q.opt.Topics.Publish(ctx, to, []parley.Event{e}, once)
-	if parley.CodeOf(err) == parley.NotFound {
-		if _, err = o.q.opt.Topics.Create(ctx, to, topic.Settings{}); err == nil || parley.CodeOf(err) == parley.Exists {
-			_, _, err = o.q.opt.Topics.Publish(ctx, to, []parley.Event{e}, once)
-		}
+	if _, err := o.q.ensure(ctx, to); err != nil {
+		return err
 	}
+	_, _, err := o.q.opt.Topics.Publish(ctx, to, []parley.Event{e}, once)
 	return err
 }
 

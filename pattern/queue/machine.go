@@ -28,6 +28,7 @@ type machine struct {
 	groups  map[string]*group
 	unique  map[string]int64
 	dups    duplicates
+	ends    ends
 
 	counts   [stateCount]int64 // of entries
 	untold   int64             // dead ones that are not yet published
@@ -35,6 +36,8 @@ type machine struct {
 	done     int64
 
 	thrift thrift
+
+	ended func(id int64) // is told of each job that ends; nil: nobody is
 
 	// What follows is derived.
 	offers  [MaxPriority + 1]index // ready entries that may be leased, by id
@@ -114,7 +117,7 @@ func newMachine() *machine {
 // reset makes the state in which no move was ever made.
 func (m *machine) reset() {
 	settings, _ := Settings{}.Defaults()
-	*m = machine{thrift: m.thrift, settings: settings, entries: make(map[int64]*entry), groups: make(map[string]*group), unique: make(map[string]int64)}
+	*m = machine{thrift: m.thrift, ended: m.ended, settings: settings, entries: make(map[int64]*entry), groups: make(map[string]*group), unique: make(map[string]int64)}
 	for p := range m.offers {
 		m.offers[p].valid = func(i item) bool {
 			e := m.entries[i.id]
@@ -257,6 +260,13 @@ func (m *machine) remove(id int64) {
 	}
 	m.counts[e.phase]--
 	delete(m.entries, id)
+	m.tellEnd(id)
+}
+
+func (m *machine) tellEnd(id int64) {
+	if m.ended != nil {
+		m.ended(id)
+	}
 }
 
 // tell notes whether a dead job has still to be published.
@@ -370,6 +380,7 @@ func (m *machine) die(id int64, reason, cause string, now int64) {
 	r.deaths++
 	m.tell(e, false)
 	m.enter(id, e, phaseDead)
+	m.tellEnd(id)
 }
 
 // redrive makes a dead job ready, as if it had never been tried; it keeps its

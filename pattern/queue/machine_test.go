@@ -118,6 +118,9 @@ func (m *machine) dump() string {
 	for _, k := range slices.Sorted(maps.Keys(m.unique)) {
 		fmt.Fprintf(&b, "unique %s %d\n", k, m.unique[k])
 	}
+	for _, id := range m.ends.order {
+		fmt.Fprintf(&b, "end %d %v\n", id, m.ends.of[id])
+	}
 	fmt.Fprintf(&b, "groups %v dups %v settings %v\n", slices.Sorted(maps.Keys(m.groups)), m.dups.of, m.settings)
 	return b.String()
 }
@@ -197,7 +200,7 @@ func (b *bench) command(c script.Case) string {
 			delay := millis(text)
 			s.Delay = &delay
 		}
-		return said(b.settle(b, b.now, s))
+		return said(b.settle(b, b.now, s, nil))
 	case "expire":
 		return said(b.expire(b, b.now, 100))
 	}

@@ -195,7 +195,7 @@ func (r *modelRun) settle(t *rapid.T, a Action) {
 		s.Delay = &delay
 		due = r.b.now + delay
 	}
-	r.must(r.b.settle(r.b, r.b.now, s))
+	r.must(r.b.settle(r.b, r.b.now, s, nil))
 	if a != Extend {
 		r.old = append(r.old, j.token)
 	}
@@ -218,7 +218,7 @@ func (r *modelRun) stale(t *rapid.T) {
 	}
 	before := r.b.dump()
 	a := rapid.SampledFrom([]Action{Ack, Nack, Bury, Extend}).Draw(t, "action")
-	if err := r.b.settle(r.b, r.b.now, settlement{Lease: rapid.SampledFrom(r.old).Draw(t, "lease"), Action: a}); err == nil {
+	if err := r.b.settle(r.b, r.b.now, settlement{Lease: rapid.SampledFrom(r.old).Draw(t, "lease"), Action: a}, nil); err == nil {
 		r.rt.Fatal("a lease that is over settles")
 	}
 	if after := r.b.dump(); after != before {

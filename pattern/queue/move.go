@@ -30,6 +30,7 @@ const (
 	moveFloor      = 'f' // position
 	moveTold       = 't' // ids
 	moveTerms      = 'q' // id, JSON
+	moveAckWith    = 'd' // id, stream number, position
 )
 
 // decode checks a move against the state and gives what makes it. Nothing has
@@ -79,9 +80,13 @@ func (m *machine) decodeJobs(kind byte, d *decoder) func(now int64) {
 		id, reason, cause := d.id(), d.text(MaxCause), d.text(MaxCause)
 		d.job(m, id, phaseLeased)
 		return func(now int64) { m.die(id, reason, cause, now) }
+	case moveAckWith:
+		id, e := d.id(), d.end()
+		d.job(m, id, phaseLeased)
+		return func(int64) { m.ackWith(id, e) }
 	case moveCancel:
 		ids := d.jobs(m, phaseReady, phaseDelayed, phaseLeased)
-		return func(int64) { m.removeAll(ids) }
+		return func(int64) { m.cancel(ids) }
 	case moveReschedule:
 		id, due := d.id(), d.time()
 		d.job(m, id, phaseReady, phaseDelayed)

@@ -23,6 +23,8 @@ type owner struct {
 	letters chan struct{} // somebody died
 
 	*book
+	results  results
+	awaited  awaited
 	waiters  []*waiter     // Lease calls, in the order in which they came
 	progress chan struct{} // closed and replaced when jobs were taken in
 	begun    bool          // the leases of the owner before have been ended
@@ -50,6 +52,7 @@ func own(ctx context.Context, q *Queue, log parley.Log, s *shard.Owner) error {
 	}
 	o.book = newBook(newMachine(), q.name, 0, secret)
 	o.machine.thrift = q.thrift
+	o.machine.ended = o.awaited.ended
 	j, err := journal.Open(ctx, log, q.moves, o, journal.Options{Fence: s.Fence, Logger: q.opt.Logger})
 	if err != nil {
 		return err
@@ -94,7 +97,7 @@ func (o *owner) begin(tx *journal.Tx) error {
 		return nil
 	}
 	if o.counts[phaseLeased] > 0 {
-		if err := tx.Lazy([]byte{moveRecall}); err != nil {
+		if err := tx.Move([]byte{moveRecall}); err != nil { // jobs that it ends may be told dead
 			return err
 		}
 	}
@@ -125,6 +128,7 @@ func (o *owner) Fire(tx *journal.Tx) {
 // the goroutines that follow look too. Whoever is woken calls wake in turn: so
 // there are never more looks than jobs.
 func (o *owner) wake(now int64) {
+	o.awaited.wake()
 	if o.churn >= max(o.thrift.every, len(o.entries)) {
 		o.churn = 0
 		o.signal(o.untidy)

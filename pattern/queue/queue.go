@@ -306,12 +306,15 @@ func (q *Queue) Settle(ctx context.Context, list []Settlement) ([]error, error) 
 	if len(list) == 0 || len(list) > MaxSettle {
 		return nil, parley.BadField("settlements", strconv.Itoa(len(list))+" in one request", "send 1 to 1000")
 	}
+	if err := checkResults(list); err != nil {
+		return nil, err
+	}
 	r := request{Op: "settle", Settle: make([]settlement, len(list))}
 	for i, s := range list {
 		if s.Extend < 0 || s.Extend > MaxVisibility {
 			return nil, parley.BadField("extend", "is "+s.Extend.String(), `send "1ms" to "24h"`)
 		}
-		r.Settle[i] = settlement{Lease: s.Lease, Action: s.Action, Extend: ceilMillis(s.Extend), Cause: clip(s.Cause, MaxCause)}
+		r.Settle[i] = settlement{Lease: s.Lease, Action: s.Action, Extend: ceilMillis(s.Extend), Cause: clip(s.Cause, MaxCause), Result: s.Result}
 		if s.Action == Report {
 			p, err := s.Progress.checked()
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/shard"
+	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/engine/memlog"
 )
 
@@ -17,6 +18,7 @@ type rig struct {
 	*Queue
 	t    *testing.T
 	log  parley.Log
+	opt  Options
 	stop func()
 }
 
@@ -34,6 +36,7 @@ func fake(t *testing.T, o Options, fn func(r *rig)) {
 // run runs the queue on a new node.
 func (r *rig) run(o Options) {
 	r.t.Helper()
+	r.opt = o
 	host := new(shard.Local)
 	q, err := New(r.log, host, "emails", o)
 	if err != nil {
@@ -54,7 +57,59 @@ func (r *rig) run(o Options) {
 // restart stops the queue and runs it again, as after a crash of its owner.
 func (r *rig) restart() {
 	r.stop()
-	r.run(Options{})
+	o := r.opt
+	if o.Topics != nil {
+		o.Topics = r.registry()
+	}
+	r.run(o)
+}
+
+// registry gives a new registry over the log.
+func (r *rig) registry() *topic.Registry {
+	r.t.Helper()
+	topics := topic.New(r.log, topic.Options{})
+	r.must(topics.Load(r.t.Context()))
+	return topics
+}
+
+// withTopics runs a test in fake time, with topics.
+func withTopics(t *testing.T, log parley.Log, fn func(r *rig)) {
+	t.Helper()
+	r := &rig{t: t, log: log}
+	r.run(Options{Topics: r.registry()})
+	defer func() { r.stop() }()
+	fn(r)
+}
+
+// publish publishes to a topic, which is made when it is not there.
+func (r *rig) publish(name string, events ...parley.Event) {
+	r.t.Helper()
+	_, err := r.ensure(r.ctx(), name)
+	r.must(err)
+	_, _, err = r.opt.Topics.Publish(r.ctx(), name, events, topic.PublishOptions{})
+	r.must(err)
+}
+
+// read gives all events of a topic.
+func (r *rig) read(name string) (list []parley.Event) {
+	r.t.Helper()
+	t, err := r.opt.Topics.Get(name)
+	if parley.CodeOf(err) == parley.NotFound {
+		return nil
+	}
+	r.must(err)
+	for _, p := range t.Partitions {
+		run, err := r.log.Read(r.ctx(), parley.Place{Stream: p.Stream}, 64<<20)
+		r.must(err)
+		for rec, err := range run.Records() {
+			r.must(err)
+			e, err := rec.Event()
+			r.must(err)
+			list = append(list, e.Clone())
+		}
+		run.Release()
+	}
+	return list
 }
 
 func (r *rig) ctx() context.Context { return r.t.Context() }

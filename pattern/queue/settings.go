@@ -13,12 +13,16 @@ import (
 // Unlimited as MaxAttempts tries for ever.
 const Unlimited = -1
 
-// NoDeadLetter as DeadLetter publishes dead jobs nowhere.
-const NoDeadLetter = "-"
+// NoDeadLetter as DeadLetter publishes dead jobs nowhere, NoResults as Results
+// keeps no results.
+const (
+	NoDeadLetter = "-"
+	NoResults    = "-"
+)
 
 // Settings are what a queue's owner may choose. A zero field means the default.
-// In JSON the members are max_attempts, visibility, retry, concurrency, rate and
-// dead_letter; durations are Go-style strings ("30s").
+// In JSON the members are max_attempts, visibility, retry, concurrency, rate,
+// dead_letter and results; durations are Go-style strings ("30s").
 type Settings struct {
 	// MaxAttempts is after how many leases a job that is not acked is dead; 1 to
 	// 1,000,000, default 20. Unlimited: never.
@@ -37,6 +41,10 @@ type Settings struct {
 	// DeadLetter is the topic that dead jobs are published to, besides staying in
 	// the queue as dead; empty = "{queue}.dead", NoDeadLetter = none.
 	DeadLetter string
+	// Results is the topic that the results of jobs are published to: those that
+	// an ack carries. It is made with the first of them. Empty = "{queue}.results",
+	// NoResults = none: such an ack is refused.
+	Results string
 }
 
 // RetryKind is a way to space attempts.
@@ -82,6 +90,11 @@ func (s Settings) Defaults() (Settings, error) {
 	if s.DeadLetter != "" && s.DeadLetter != NoDeadLetter {
 		if err := topic.CheckName(s.DeadLetter); err != nil {
 			return s, parley.BadField("dead_letter", "not the name of a topic", `send one like "emails.dead", or "-" for none`)
+		}
+	}
+	if s.Results != "" && s.Results != NoResults {
+		if err := topic.CheckName(s.Results); err != nil || topic.IsEphemeral(s.Results) {
+			return s, parley.BadField("results", "not the name of a topic that is kept", `send one like "emails.results", or "-" for none`)
 		}
 	}
 	var err error

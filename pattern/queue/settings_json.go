@@ -18,6 +18,7 @@ type settingsJSON struct {
 	Concurrency *int       `json:"concurrency"`
 	Rate        *string    `json:"rate"`
 	DeadLetter  *string    `json:"dead_letter"`
+	Results     *string    `json:"results"`
 }
 
 type retryJSON struct {
@@ -76,7 +77,7 @@ func (s Settings) MarshalJSON() ([]byte, error) {
 	r := s.Retry.json()
 	return json.Marshal(settingsJSON{
 		MaxAttempts: &s.MaxAttempts, Visibility: (*span)(&s.Visibility), Retry: &r,
-		Concurrency: &s.Concurrency, Rate: &s.Rate, DeadLetter: &s.DeadLetter,
+		Concurrency: &s.Concurrency, Rate: &s.Rate, DeadLetter: &s.DeadLetter, Results: &s.Results,
 	})
 }
 
@@ -101,6 +102,7 @@ func (s *Settings) parse(b []byte, strict bool) error {
 	set(&s.Concurrency, in.Concurrency)
 	set(&s.Rate, in.Rate)
 	set(&s.DeadLetter, in.DeadLetter)
+	set(&s.Results, in.Results)
 	if in.Retry != nil {
 		s.Retry = in.Retry.retry()
 	}

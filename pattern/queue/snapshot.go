@@ -18,6 +18,7 @@ const (
 	snapRun   = 'r' // priority, first, step, n
 	snapEntry = 'e' // see appendEntry
 	snapDup   = 'd' // id, of
+	snapEnd   = 'z' // id, stream number, position
 )
 
 // Snapshot implements journal.Machine. All of it is encoded at once; a backlog of
@@ -50,6 +51,11 @@ func (m *machine) Snapshot() iter.Seq[[]byte] {
 	}
 	for _, id := range m.dups.order {
 		part = appendID(appendID(append(part, snapDup), id), m.dups.of[id])
+		cut()
+	}
+	for _, id := range m.ends.order {
+		e := m.ends.of[id]
+		part = appendID(appendID(appendID(append(part, snapEnd), id), int64(e.number)), e.at)
 		cut()
 	}
 	parts = append(parts, part)
@@ -146,6 +152,10 @@ func (m *machine) restore(d *decoder) {
 	case snapDup:
 		if id, of := d.id(), d.id(); !d.bad {
 			m.dups.add(id, of)
+		}
+	case snapEnd:
+		if id, e := d.id(), d.end(); !d.bad {
+			m.ends.add(id, e)
 		}
 	default:
 		d.bad = true

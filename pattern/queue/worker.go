@@ -23,7 +23,8 @@ type Source interface {
 // stop and its grace is over: a handler that goes on then works for nothing.
 type Handler func(ctx context.Context, job *Lease) (Result, error)
 
-// Result is what came out of a job; nil when nothing did.
+// Result is what came out of a job; nil when nothing did. An Output is published
+// with the ack (see AckWith); anything else is OnResult's.
 type Result any
 
 // Middleware wraps a Handler: logging, tracing, metrics.
@@ -195,14 +196,14 @@ func (w *Worker) work(ctx context.Context, l *Lease) {
 	var beats sync.WaitGroup
 	beating, stop := context.WithCancel(job)
 	beats.Go(func() { w.beat(beating, l, end) })
-	err := w.call(job, l)
+	out, err := w.call(job, l)
 	stop()
 	beats.Wait()
 	if errors.Is(context.Cause(job), errLost) {
 		w.opt.Logger.Warn("a job's lease was lost", slog.String("worker", w.opt.Name), slog.Int64("job", int64(l.ID)))
 		return
 	}
-	w.settle(ctx, job, l, err)
+	w.settle(ctx, job, l, out, err)
 }
 
 // beat extends the lease while the job is worked on.
@@ -245,7 +246,7 @@ func (w *Worker) settleOne(ctx context.Context, s Settlement) (over bool, err er
 }
 
 // call runs the handler, and makes an error of a panic.
-func (w *Worker) call(ctx context.Context, l *Lease) (err error) {
+func (w *Worker) call(ctx context.Context, l *Lease) (out *Output, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.opt.Logger.Error("a handler panicked", slog.String("worker", w.opt.Name), slog.Int64("job", int64(l.ID)), slog.Any("panic", p))
@@ -256,12 +257,21 @@ func (w *Worker) call(ctx context.Context, l *Lease) (err error) {
 	if err == nil && r != nil && w.opt.OnResult != nil {
 		err = w.opt.OnResult(ctx, l, r)
 	}
-	return err
+	switch r := r.(type) {
+	case Output:
+		out = &r
+	case *Output:
+		out = r
+	}
+	return out, err
 }
 
 // settle tells how the job ended. It goes on trying until the lease is over.
-func (w *Worker) settle(ctx, job context.Context, l *Lease, err error) {
-	s := Settlement{Lease: l.Token, Action: Ack}
+func (w *Worker) settle(ctx, job context.Context, l *Lease, out *Output, err error) {
+	s := Settlement{Lease: l.Token, Action: Ack, Result: out}
+	if err != nil {
+		s.Result = nil
+	}
 	var final buried
 	var later delayed
 	switch {
@@ -285,13 +295,24 @@ func (w *Worker) settle(ctx, job context.Context, l *Lease, err error) {
 			return
 		}
 		w.opt.Logger.Warn("a job cannot be settled", slog.String("worker", w.opt.Name), slog.Int64("job", int64(l.ID)), slog.Any("error", err))
-		switch parley.CodeOf(err) {
-		case parley.Unavailable, parley.Unknown, parley.Timeout, parley.Overloaded, parley.Throttled, parley.Full:
+		switch code := parley.CodeOf(err); {
+		case retried(code):
 			pause(try, wait)
+		case s.Result != nil && code != parley.Conflict: // its result cannot be kept: that will not change
+			s = Settlement{Lease: l.Token, Action: Nack, Cause: "its result is refused: " + err.Error()}
 		default:
 			return
 		}
 	}
+}
+
+// retried says that a settlement may succeed when it is tried again.
+func retried(code parley.Code) bool {
+	switch code {
+	case parley.Unavailable, parley.Unknown, parley.Timeout, parley.Overloaded, parley.Throttled, parley.Full:
+		return true
+	}
+	return false
 }
 
 // settlePatience is how long a worker tries to settle a job.
