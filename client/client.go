@@ -92,6 +92,7 @@ type request struct {
 	method, url string
 	header      http.Header
 	body        []byte
+	within      time.Duration // bound of each try; 0 = none
 }
 
 // do sends a request until it is answered with success, and decodes the answer
@@ -126,6 +127,21 @@ func again(err error) bool {
 }
 
 func (c *Client) once(ctx context.Context, r request, out any) (*http.Response, error) {
+	if r.within > 0 {
+		try, end := context.WithTimeoutCause(ctx, r.within, errSilent)
+		defer end()
+		res, err := c.send(try, r, out)
+		if err != nil && ctx.Err() == nil && context.Cause(try) == errSilent {
+			err = &parley.Error{Code: parley.Unknown, Detail: "no answer from " + c.base.Host + " within " + r.within.String(), Fix: startIt, Err: errSilent}
+		}
+		return res, err
+	}
+	return c.send(ctx, r, out)
+}
+
+var errSilent = errors.New("the server was silent for too long")
+
+func (c *Client) send(ctx context.Context, r request, out any) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, parley.Errorf(parley.Invalid, "request: %w", err)
@@ -173,8 +189,7 @@ func problem(res *http.Response, body []byte) error {
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	var p struct{ Type, Title, Detail, Field, Fix string }
 	if media == "application/problem+json" && json.Unmarshal(body, &p) == nil {
-		name := p.Type[strings.LastIndexByte(p.Type, ':')+1:]
-		if code, ok := parley.CodeNamed(name); ok {
+		if code, ok := codeOf(p.Type); ok {
 			e.Code, e.Detail, e.Field, e.Fix = code, p.Detail, p.Field, p.Fix
 			if e.Detail == "" {
 				e.Detail = p.Title
@@ -194,6 +209,11 @@ func problem(res *http.Response, body []byte) error {
 	}
 	e.Detail = fmt.Sprintf("%s from %s", res.Status, res.Request.URL.Host)
 	return e
+}
+
+// codeOf gives the code that a problem's type names.
+func codeOf(problem string) (parley.Code, bool) {
+	return parley.CodeNamed(problem[strings.LastIndexByte(problem, ':')+1:])
 }
 
 // pause waits, and says false when ctx ended first.

@@ -1,9 +1,13 @@
 // Package client is the Go SDK of a Parley server: publish, poll and subscribe,
-// over every transport with the same cursor.
+// over every transport with the same cursor, and work queues.
 //
 //	c, err := client.New("http://127.0.0.1:7275", client.Options{})
 //	_, err = c.Publish(ctx, "orders", parley.Event{Data: []byte(`{"total":12}`), DataContentType: "application/json"})
 //	for got, err := range c.Subscribe(ctx, client.Subscription{Topics: []string{"orders"}, From: "earliest"}) { … }
+//
+//	_, err = c.Enqueue(ctx, "emails", []queue.Job{{Event: parley.Event{Data: body}}}, queue.EnqueueOptions{})
+//	w, err := queue.NewWorker(c.Queue("emails"), handler, queue.WorkerOptions{Concurrency: 10})
+//	err = w.Run(ctx)
 //
 // A subscription reconnects with jittered back-off and goes on from the last
 // event that the loop's body has finished with, whatever the transport. A publish

@@ -124,6 +124,11 @@ func (c *Client) publish(ctx context.Context, r request) (placed []Placed, repla
 // together again is the same; without one it is new. The caller's events stay as
 // they are: with an id of this call they would not be new in the next.
 func complete(topic, key string, first int, events []parley.Event) []parley.Event {
+	return completeAs(topic, key, first, events, "/topics/", "parley.event")
+}
+
+// completeAs is complete with the source, but for the name, and the type.
+func completeAs(topic, key string, first int, events []parley.Event, source, kind string) []parley.Event {
 	events = slices.Clone(events)
 	for i := range events {
 		e := &events[i]
@@ -136,10 +141,10 @@ func complete(topic, key string, first int, events []parley.Event) []parley.Even
 			e.ID = rand.Text()
 		}
 		if e.Source == "" {
-			e.Source = "/topics/" + url.PathEscape(topic) // a bad name is for the server to tell of
+			e.Source = source + url.PathEscape(topic) // a bad name is for the server to tell of
 		}
 		if e.Type == "" {
-			e.Type = "parley.event"
+			e.Type = kind
 		}
 	}
 	return events

@@ -79,7 +79,10 @@ the command ends well, all of them are durable.`,
 			return answer{}, err
 		}
 		defer in.close()
-		return a.publish(ctx, &publishing{client: cl, topic: args[0], flags: f}, in)
+		p := &publishing{noun: "event", flags: f}
+		p.send = p.sender(cl, args[0])
+		err = a.publish(ctx, p, in)
+		return p.answer(args[0]), err
 	})
 	return c
 }
@@ -116,11 +119,12 @@ func (a *app) pubInput(f *pubFlags, args []string) (*pubInput, error) {
 	return &pubInput{r: a.in, lines: !f.whole, close: func() {}}, nil
 }
 
-// publishing is one run of pub.
+// publishing is one run of pub, or of push.
 type publishing struct {
-	client *client.Client
-	topic  string
+	send   func(context.Context, []parley.Event) error
+	noun   string // of what is published
 	flags  pubFlags
+	steady bool // the same input gives the same batches
 	batch  []parley.Event
 	bytes  int
 	read   int64
@@ -135,27 +139,24 @@ const (
 	pubLinger = 20 * time.Millisecond
 )
 
-func (a *app) publish(ctx context.Context, p *publishing, in *pubInput) (answer, error) {
+func (a *app) publish(ctx context.Context, p *publishing, in *pubInput) error {
 	if !in.lines {
 		data, err := io.ReadAll(in.r)
 		if err != nil {
-			return answer{}, parley.Errorf(parley.Internal, "reading the input: %w", err)
+			return parley.Errorf(parley.Internal, "reading the input: %w", err)
 		}
 		if err := p.add(data); err != nil {
-			return answer{}, err
+			return err
 		}
-		if err := p.flush(ctx); err != nil {
-			return answer{}, err
-		}
-		return p.answer(), nil
+		return p.flush(ctx)
 	}
 	bar := a.progress(in.size)
 	defer bar.done()
 	err := p.lines(ctx, in.r, bar)
 	if err != nil && p.count > 0 {
-		a.say("%d events were published before\n", p.count)
+		a.say("%s were published before\n", count(int64(p.count), p.noun))
 	}
-	return p.answer(), err
+	return err
 }
 
 // lines publishes line by line. A reader of its own lets a batch go when no
@@ -200,7 +201,7 @@ type inputLine struct {
 
 // next waits for a line; one without text and true say that none comes for now.
 func (p *publishing) next(ctx context.Context, lines <-chan inputLine) (line inputLine, open bool) {
-	if len(p.batch) == 0 {
+	if len(p.batch) == 0 || p.steady {
 		line, open = <-lines
 	} else {
 		linger := time.NewTimer(pubLinger)
@@ -297,23 +298,29 @@ func (p *publishing) flush(ctx context.Context) error {
 	if len(p.batch) == 0 {
 		return nil
 	}
-	send := p.client.Publish
-	if p.flags.ephemeral {
-		send = p.client.PublishEphemeral
-	}
-	placed, err := send(ctx, p.topic, p.batch...)
-	if err != nil {
+	if err := p.send(ctx, p.batch); err != nil {
 		return err
 	}
-	p.count += len(placed)
-	p.last = placed
+	p.count += len(p.batch)
 	p.batch, p.bytes = p.batch[:0:0], 0
 	return nil
 }
 
-func (p *publishing) answer() answer {
-	result := map[string]any{"topic": p.topic, "events": p.count}
-	summary := fmt.Sprintf("published %d events to %s", p.count, p.topic)
+// sender publishes to a topic.
+func (p *publishing) sender(cl *client.Client, to string) func(context.Context, []parley.Event) error {
+	send := cl.Publish
+	if p.flags.ephemeral {
+		send = cl.PublishEphemeral
+	}
+	return func(ctx context.Context, events []parley.Event) (err error) {
+		p.last, err = send(ctx, to, events...)
+		return err
+	}
+}
+
+func (p *publishing) answer(to string) answer {
+	result := map[string]any{"topic": to, "events": p.count}
+	summary := fmt.Sprintf("published %d events to %s", p.count, to)
 	if p.count == 1 && len(p.last) == 1 {
 		summary = fmt.Sprintf("published to %s, partition %d, position %d", p.last[0].Topic, p.last[0].Partition, p.last[0].Position)
 	}

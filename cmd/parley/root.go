@@ -43,8 +43,10 @@ func inputsOf(cmd *cobra.Command) map[string]string {
 	if after, ok := names["after"]; ok {
 		names["cursor"] = after
 	}
-	if strings.Contains(cmd.Use, "TOPIC") {
-		names["topic"], names["topics"] = "TOPIC", "TOPIC"
+	for _, argument := range []string{"TOPIC", "QUEUE", "LEASE"} {
+		if field := strings.ToLower(argument); strings.Contains(cmd.Use, argument) {
+			names[field], names[field+"s"] = argument, argument
+		}
 	}
 	return names
 }
@@ -73,7 +75,7 @@ only a part.`,
 	root.SetUsageTemplate(helpTemplate)
 	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().BoolVar(&a.json, "json", a.json, "answer with one JSON object on standard output")
-	root.AddCommand(a.serveCommand(), a.pubCommand(), a.subCommand(), a.pollCommand(), a.pipeCommand(), a.topicCommand(), a.throttleCommand(), a.demoCommand(), a.configCommand(), a.tokenCommand(), a.verifyCommand(), a.dumpCommand(), a.snapshotCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.serveCommand(), a.pubCommand(), a.subCommand(), a.pollCommand(), a.pipeCommand(), a.topicCommand(), a.queueCommand(), a.throttleCommand(), a.demoCommand(), a.configCommand(), a.tokenCommand(), a.verifyCommand(), a.dumpCommand(), a.snapshotCommand(), a.versionCommand(), a.completionCommand())
 	group(root)
 	return root
 }

@@ -1,0 +1,319 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parleyhq/parley/client"
+	"github.com/parleyhq/parley/pattern/queue"
+)
+
+// workFlags say how `queue work` works.
+type workFlags struct {
+	worker  queue.WorkerOptions
+	line    string // --exec
+	grace   time.Duration
+	timeout time.Duration
+	deadOn  string
+	count   int
+	drain   bool
+}
+
+func (a *app) queueWork() *cobra.Command {
+	var f workFlags
+	c := &cobra.Command{
+		Use:   "work QUEUE [--exec COMMAND | -- PROGRAM ARG…]",
+		Short: "Work jobs off by running a program for each.",
+		Example: `  parley queue work emails --exec ./send.sh
+  parley queue work transcode --exec 'ffmpeg -i "$(cat)" out/$PARLEY_JOB_ID.webm' --concurrency 2
+  parley queue work reports --timeout 10m --dead-on 65 -- python3 report.py --pdf
+  parley queue work emails --exec ./send.sh --drain      until there are no more`,
+		Long: `The program gets the job's data on standard input, and PARLEY_QUEUE, PARLEY_JOB_ID,
+PARLEY_ATTEMPT, PARLEY_KEY, PARLEY_PRIORITY, PARLEY_ENQUEUED, PARLEY_LEASE and the
+event's attributes as PARLEY_EVENT_ID, PARLEY_EVENT_TYPE and so on. --exec is run by
+the shell; what follows -- is run as it is.
+
+Its exit code settles the job:
+  0       done
+  75      try again, as the queue's settings say
+  others  dead at once if --dead-on names them, else try again
+A program that a signal ends counts as 128 and its number. The cause in the job's
+history is that and the last line of standard error, which is passed on line by
+line; so is standard output.
+
+The lease is extended while the program runs. After --timeout, and when the lease
+is lost, it and all that it started get SIGTERM, and two seconds later SIGKILL; what
+it leaves running when it ends is killed, too.
+
+Ctrl-C takes no more jobs and lets those under way finish within --grace; a second
+one stops them, and they are ready again at once. With --json each job is a line,
+and the programs' output goes to standard error.`,
+		Args: workArgs,
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.line, "exec", "", "`command` for the shell to run for each job")
+	flags.IntVar(&f.worker.Concurrency, "concurrency", 1, "jobs at once")
+	flags.DurationVar(&f.worker.Visibility, "visibility", 0, "of the leases; default the queue's")
+	flags.DurationVar(&f.timeout, "timeout", 0, "how long one job may take; default for ever")
+	flags.DurationVar(&f.grace, "grace", 30*time.Second, "how long jobs may go on after Ctrl-C")
+	flags.StringVar(&f.deadOn, "dead-on", "", "exit `codes` that bury a job, such as 65 or 1,64-78, or any")
+	flags.StringVar(&f.worker.Name, "worker", "", "`name` in the jobs' history; default this host and process")
+	flags.IntVar(&f.count, "count", 0, "end after so many jobs")
+	flags.BoolVar(&f.drain, "drain", false, "end when no job is ready")
+	at := a.remoteFlags(c)
+	c.ValidArgsFunction = a.completeQueues(at)
+	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		q, err := a.queueAt(at, args[0])
+		if err != nil {
+			return answer{}, err
+		}
+		w, err := a.newWork(&f, q, at, args[1:])
+		if err != nil {
+			return answer{}, err
+		}
+		return w.run(ctx)
+	})
+	return c
+}
+
+// workArgs wants the program either as --exec or behind --.
+func workArgs(c *cobra.Command, args []string) error {
+	program := c.ArgsLenAtDash()
+	if program < 0 {
+		program = len(args)
+	}
+	if err := exactly("QUEUE")(c, args[:program]); err != nil {
+		return err
+	}
+	if line := c.Flags().Lookup("exec"); (line.Value.String() != "") == (len(args) > program) {
+		return usagef("write --exec './send.sh', or -- ./send.sh", "give the program that works a job off, once")
+	}
+	return nil
+}
+
+// work is one run of `queue work`.
+type work struct {
+	app     *app
+	flags   *workFlags
+	queue   *client.Queue
+	command jobCommand
+	lines   *outlet // of --json
+	dead    deadCodes
+	kill    context.Context // over when jobs under way are to stop
+	left    int             // jobs to take; -1 = no bound
+	enough  context.CancelFunc
+
+	mu    sync.Mutex
+	tally map[string]int // jobs by how they ended
+}
+
+func (a *app) newWork(f *workFlags, q *client.Queue, at *remote, program []string) (*work, error) {
+	if f.line != "" {
+		program = shell(f.line)
+	}
+	if _, err := exec.LookPath(program[0]); err != nil {
+		return nil, usagef("write its path, or look at PATH", "the program %s cannot be run: %v", program[0], err)
+	}
+	if f.count < 0 || f.timeout < 0 || f.grace < 0 {
+		return nil, usagef("leave it away for the default", "--count, --timeout and --grace cannot be negative")
+	}
+	dead, err := parseCodes(f.deadOn)
+	if err != nil {
+		return nil, err
+	}
+	if f.worker.Name == "" {
+		f.worker.Name = workerName()
+	}
+	w := &work{app: a, flags: f, queue: q, dead: dead, left: -1, lines: &outlet{w: a.out}, tally: map[string]int{}}
+	if f.count > 0 {
+		w.left = f.count
+	}
+	talk := &outlet{w: a.err}
+	w.command = jobCommand{
+		args: program, queue: q.Name(), timeout: f.timeout, out: w.lines, err: talk,
+		env: slices.Concat(a.env, []string{"PARLEY_URL=" + at.url}),
+	}
+	if a.json {
+		w.command.out = talk
+	}
+	f.worker.Logger = slog.New(slog.NewTextHandler(writerFunc(talk.write), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	f.worker.Grace = math.MaxInt64 // grace is counted here, from the signal on
+	return w, nil
+}
+
+type writerFunc func([]byte)
+
+// Write implements io.Writer.
+func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
+
+// workerName tells this process from others.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return host + ":" + strconv.Itoa(os.Getpid())
+}
+
+func (w *work) run(ctx context.Context) (answer, error) {
+	worker, err := queue.NewWorker(w, w.handle, w.flags.worker)
+	if err != nil {
+		return answer{}, asked(err)
+	}
+	leasing, enough := context.WithCancel(ctx)
+	defer enough()
+	w.enough = enough
+	var kill context.CancelFunc
+	w.kill, kill = context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	over := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { w.watch(ctx, signals, over, kill) })
+	err = worker.Run(leasing)
+	close(over)
+	watching.Wait()
+	return w.answer(), err
+}
+
+// watch lets jobs go on for the grace when ctx ends, and stops them at a second
+// signal.
+func (w *work) watch(ctx context.Context, signals <-chan os.Signal, over <-chan struct{}, kill func()) {
+	var late <-chan time.Time
+	first := ctx.Done()
+	for n := 0; ; {
+		select {
+		case <-over:
+			return
+		case <-first:
+			first = nil
+			w.app.say("%s\n", w.app.paint(dim, "taking no more jobs; those under way have "+w.flags.grace.String()+", Ctrl-C stops them"))
+			timer := time.NewTimer(w.flags.grace)
+			defer timer.Stop()
+			late = timer.C
+			continue
+		case <-late:
+		case <-signals:
+			if n++; n < 2 {
+				continue
+			}
+		}
+		kill()
+		<-over
+		return
+	}
+}
+
+// Lease implements queue.Source: it asks for no more jobs than are wanted.
+func (w *work) Lease(ctx context.Context, r queue.LeaseRequest) ([]queue.Lease, error) {
+	if w.left >= 0 {
+		r.Max = min(r.Max, w.left)
+	}
+	if w.flags.drain {
+		r.Wait = 0
+	}
+	list, err := w.queue.Lease(ctx, r)
+	if w.left >= 0 {
+		w.left -= len(list)
+	}
+	if w.left == 0 || w.flags.drain && err == nil && len(list) == 0 {
+		w.enough()
+	}
+	return list, err
+}
+
+// Settle implements queue.Source.
+func (w *work) Settle(ctx context.Context, list []queue.Settlement) ([]error, error) {
+	return w.queue.Settle(ctx, list)
+}
+
+// worked is how a job ended, as --json prints it.
+type worked struct {
+	Job     queue.ID `json:"job"`
+	Attempt int      `json:"attempt"`
+	Outcome string   `json:"outcome"` // done, retry, dead, stopped or lost
+	Exit    int      `json:"exit"`
+	Cause   string   `json:"cause,omitempty"`
+	Seconds float64  `json:"seconds"`
+}
+
+// handle is the queue.Handler.
+func (w *work) handle(ctx context.Context, job *queue.Lease) (queue.Result, error) {
+	begun := time.Now()
+	e := w.command.run(ctx, w.kill, job)
+	r := worked{Job: job.ID, Attempt: job.Attempt, Exit: e.code, Cause: e.cause, Outcome: "retry"}
+	err := errors.New(e.cause)
+	switch {
+	case e.broken == errJobStopped:
+		r.Outcome, err = "stopped", queue.RetryAfter(0, err)
+	case ctx.Err() != nil:
+		r.Outcome = "lost"
+	case e.cause == "":
+		r.Outcome, err = "done", nil
+	case e.broken == nil && w.dead[e.code&255]:
+		r.Outcome, err = "dead", queue.Fatal(err)
+	}
+	took := time.Since(begun)
+	r.Seconds = took.Seconds()
+	w.mu.Lock()
+	w.tally[r.Outcome]++
+	w.mu.Unlock()
+	w.tell(r, took)
+	return nil, err
+}
+
+// tell tells how a job ended.
+func (w *work) tell(r worked, took time.Duration) {
+	if w.app.json {
+		line, _ := json.Marshal(r) // strings and numbers
+		w.lines.write(append(line, '\n'))
+		return
+	}
+	text := fmt.Sprintf("job %s: %s, attempt %d, %s", r.Job, r.Outcome, r.Attempt, took.Round(time.Millisecond))
+	if r.Cause != "" {
+		text += ": " + r.Cause
+	}
+	if r.Outcome != "done" {
+		text = w.app.paint(red, text)
+	}
+	w.command.err.write([]byte(text + "\n"))
+}
+
+func (w *work) answer() answer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	summary, all := "", 0
+	for _, how := range []string{"done", "retry", "dead", "stopped", "lost"} {
+		if n := w.tally[how]; n > 0 || how == "done" {
+			all += n
+			if how != "done" {
+				summary += ", "
+			}
+			summary += strconv.Itoa(n) + " " + how
+		}
+	}
+	bounded := w.flags.drain || w.flags.count > 0
+	return answer{
+		Summary: count(int64(all), "job") + ": " + summary,
+		Result:  map[string]any{"queue": w.queue.Name(), "jobs": w.tally},
+		Partial: bounded && w.tally["done"] < max(1, all) || w.tally["stopped"] > 0,
+	}
+}
+
+var _ queue.Source = (*work)(nil)
