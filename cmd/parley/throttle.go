@@ -22,7 +22,8 @@ func (a *app) throttleCommand() *cobra.Command {
   parley throttle --upstream http://127.0.0.1:3000 --limit 10/s --key ip --shape 5s
   parley throttle try '5/s burst=2' --every 100ms
   parley throttle put login --limit '5/15m' --algorithm sliding-log
-  parley throttle ls`,
+  parley throttle ls
+  parley throttle top login`,
 		Long: `With --upstream it is a reverse proxy: what the limit admits goes to the upstream,
 the rest is answered with 429, Retry-After and RateLimit. --limit may be repeated;
 a request then needs all of them.
@@ -31,7 +32,7 @@ A limit is [ALGORITHM] QUOTA/WINDOW [burst=N]: 3/s, "100/1m burst=20",
 "sliding-log 5/1h", "concurrency 100".`,
 	}
 	p.flags(c)
-	c.AddCommand(a.throttleTry(), a.throttleList(), a.throttlePut(), a.throttleRemove())
+	c.AddCommand(a.throttleTry(), a.throttleList(), a.throttleTop(), a.throttlePut(), a.throttleRemove())
 	group(c)
 	help := c.RunE
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -98,7 +99,7 @@ func (a *app) throttlePut() *cobra.Command {
 	flags.StringVar(&def.Limit, "limit", "", "how much: `[ALGORITHM] QUOTA/WINDOW` and if wanted burst=N")
 	flags.StringVar(&def.Algorithm, "algorithm", "", "token-bucket, gcra, sliding-log, sliding-counter, fixed-window, leaky-meter, leaky-queue, concurrency or adaptive")
 	flags.StringVar(&def.Key, "key", "ip", "what is counted by: ip, token, topic, path, route, everyone, header:NAME, joined by +")
-	flags.StringArrayVar(&def.On, "on", nil, "what it is applied to: publish, subscribe, poll or request, with `:PATTERN` of topics if wanted; may be repeated; default checks only")
+	flags.StringArrayVar(&def.On, "on", nil, "what it is applied to: publish, subscribe, poll, enqueue, work or request, with `:PATTERN` of topics or queues if wanted; may be repeated; default checks only")
 	flags.DurationVar(&shape, "shape", 0, "make requests wait their turn for up to this `duration`, instead of refusing them")
 	flags.BoolVar(&shadow, "shadow", false, "only count what would be refused")
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {

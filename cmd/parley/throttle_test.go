@@ -203,7 +203,16 @@ func TestThrottleOfAServer(t *testing.T) {
 	if out := do(exitOK, "try", "login", "-n", "2", "--peek").out; strings.Count(out, "allowed") != 2 {
 		t.Error(out)
 	}
+	if out := do(exitOK, "top", "login").out; !strings.Contains(out, "ann   2       0      in ") || !strings.HasSuffix(out, "0         2          1\n") {
+		t.Error(out)
+	}
+	if r := do(exitOK, "top", "login", "-n", "1", "--by", "spent"); !strings.Contains(r.err, "login, sliding-log 2/1h0m0s: 2 admitted, 1 refused; 1 key held, 0 waiting, since 20") {
+		t.Error(r.err)
+	}
+	do(exitPartial, "top", "pace")
+	do(exitUsage, "top", "login", "--by", "name")
 	do(exitOK, "rm", "login")
+	do(exitFailure, "top", "login")
 	do(exitFailure, "rm", "login")
 	do(exitFailure, "try", "login")
 	do(exitUsage, "put", "bad", "--limit", "soon")
