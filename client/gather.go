@@ -24,9 +24,28 @@ type gathered struct {
 	ctx     context.Context
 	end     context.CancelFunc
 	calls   []*settling
-	size    int // settlements
+	load    load
 	waiting int // calls that have not left
 	done    chan struct{}
+}
+
+// load is what counts against the bounds of one request.
+type load struct{ settlements, results int }
+
+func loadOf(list []queue.Settlement) load {
+	l := load{settlements: len(list)}
+	for i := range list {
+		if r := list[i].Result; r != nil {
+			l.results += len(r.Data)
+		}
+	}
+	return l
+}
+
+func (l load) plus(m load) load { return load{l.settlements + m.settlements, l.results + m.results} }
+
+func (l load) tooMuch() bool {
+	return l.settlements > queue.MaxSettle || l.results > queue.MaxResults
 }
 
 // settling is one call, and its answer once the request is done.
@@ -57,7 +76,7 @@ func (g *gathering) join(ctx context.Context, call *settling) *gathered {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b := g.next
-	if b != nil && b.size+len(call.list) > queue.MaxSettle {
+	if b != nil && b.load.plus(loadOf(call.list)).tooMuch() {
 		go g.run(b) // it is full: it need not wait
 		b = nil
 	}
@@ -67,7 +86,7 @@ func (g *gathering) join(ctx context.Context, call *settling) *gathered {
 		g.next = b
 	}
 	b.calls = append(b.calls, call)
-	b.size += len(call.list)
+	b.load = b.load.plus(loadOf(call.list))
 	b.waiting++
 	if !g.busy {
 		g.busy, g.next = true, nil
@@ -102,7 +121,7 @@ func (g *gathering) runAll(b *gathered) {
 
 func (g *gathering) run(b *gathered) {
 	defer close(b.done)
-	all := make([]queue.Settlement, 0, b.size)
+	all := make([]queue.Settlement, 0, b.load.settlements)
 	for _, c := range b.calls {
 		all = append(all, c.list...)
 	}

@@ -19,16 +19,25 @@ type QueueInfo struct {
 	Stats    queue.Stats    `json:"stats"`
 }
 
-// Queues lists the queues that the token may work at or administer, by name.
+// Queues lists the queues that the token may work for or administer, by name, page
+// by page. All but the name is zero of a queue that no node answers for now.
 func (c *Client) Queues(ctx context.Context) ([]QueueInfo, error) {
-	var out struct {
-		Queues []QueueInfo `json:"queues"`
+	all := []QueueInfo{} // in JSON a list, not null
+	v := url.Values{"limit": {"1000"}}
+	for {
+		var page struct {
+			Queues []QueueInfo `json:"queues"`
+			Next   string      `json:"next"`
+		}
+		if _, err := c.do(ctx, request{method: http.MethodGet, url: c.url(v, "v1", "queues")}, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Queues...)
+		if page.Next == "" {
+			return all, nil
+		}
+		v.Set("after", page.Next)
 	}
-	_, err := c.do(ctx, request{method: http.MethodGet, url: c.url(nil, "v1", "queues")}, &out)
-	if out.Queues == nil {
-		out.Queues = []QueueInfo{} // in JSON a list, not null
-	}
-	return out.Queues, err
 }
 
 // Info shows the queue: its settings and counts.

@@ -37,6 +37,25 @@ type settlementJSON struct {
 	Delay  string       `json:"delay,omitempty"`
 	Extend string       `json:"extend,omitempty"`
 	Cause  string       `json:"cause,omitempty"`
+	// Of the action progress.
+	Progress *float64 `json:"progress,omitempty"`
+	Note     string   `json:"note,omitempty"`
+	// Of the action ack.
+	Result *queue.Output `json:"result,omitempty"`
+}
+
+func settlementOf(s *queue.Settlement) settlementJSON {
+	out := settlementJSON{Lease: s.Lease, Action: s.Action, Cause: clip(s.Cause, queue.MaxCause), Result: s.Result}
+	if s.Delay != nil {
+		out.Delay = s.Delay.String()
+	}
+	if s.Extend != 0 {
+		out.Extend = s.Extend.String()
+	}
+	if p := s.Progress; p != nil {
+		out.Progress, out.Note = &p.Fraction, clip(p.Note, queue.MaxCause)
+	}
+	return out
 }
 
 // problemJSON is an error of one part of a request: problem details (RFC 9457).
@@ -62,14 +81,8 @@ func (q *Queue) settle(ctx context.Context, list []queue.Settlement) ([]error, e
 	in := struct {
 		Settlements []settlementJSON `json:"settlements"`
 	}{make([]settlementJSON, len(list))}
-	for i, s := range list {
-		in.Settlements[i] = settlementJSON{Lease: s.Lease, Action: s.Action, Cause: clip(s.Cause, queue.MaxCause)}
-		if s.Delay != nil {
-			in.Settlements[i].Delay = s.Delay.String()
-		}
-		if s.Extend != 0 {
-			in.Settlements[i].Extend = s.Extend.String()
-		}
+	for i := range list {
+		in.Settlements[i] = settlementOf(&list[i])
 	}
 	var out struct{ Results []resultJSON }
 	if err := q.post(ctx, in, &out, "settle"); err != nil {
