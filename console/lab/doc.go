@@ -7,6 +7,10 @@
 // the messages that a sequence diagram is drawn from. All lanes read the same topic,
 // which is made for the run and deleted after it.
 //
+// Experiments with limits go the same way: one traffic to several limits, each before a
+// topic of its own, so that what is refused, delayed and let in is the server's doing.
+// They take the scope admin on lab.>, too.
+//
 // The caller's own token makes the topic, publishes and reads, so whoever may run a
 // lab may do no more by it than without it: it takes manage, publish and read on
 // lab.>. One run at a time, at most 30 s and 1,000 events; a machine that is late for its

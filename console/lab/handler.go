@@ -23,7 +23,7 @@ type Options struct {
 	Runs int
 }
 
-// Lab answers GET /lab/lanes and POST /lab/run.
+// Lab answers GET /lab/lanes, POST /lab/run and POST /lab/limits.
 type Lab struct {
 	opt  Options
 	mux  *http.ServeMux
@@ -40,6 +40,7 @@ func New(opt Options) *Lab {
 	l := &Lab{opt: opt, mux: http.NewServeMux(), room: make(chan struct{}, opt.Runs), own: http.NewCrossOriginProtection(), open: loopback}
 	l.mux.HandleFunc("GET /lab/lanes", l.lanes)
 	l.mux.HandleFunc("POST /lab/run", l.run)
+	l.mux.HandleFunc("POST /lab/limits", l.limits)
 	return l
 }
 
@@ -49,7 +50,7 @@ func (l *Lab) Serves(r *http.Request) bool { return strings.HasPrefix(r.URL.Path
 // ServeHTTP implements http.Handler.
 func (l *Lab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, pattern := l.mux.Handler(r); pattern == "" {
-		fail(w, r, &parley.Error{Code: parley.NotFound, Field: "path", Detail: "nothing is at " + r.Method + " " + r.URL.Path, Fix: "use GET /lab/lanes or POST /lab/run"})
+		fail(w, r, &parley.Error{Code: parley.NotFound, Field: "path", Detail: "nothing is at " + r.Method + " " + r.URL.Path, Fix: "use GET /lab/lanes, POST /lab/run or POST /lab/limits"})
 		return
 	}
 	l.mux.ServeHTTP(w, r)
@@ -61,13 +62,14 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // About is the answer of GET /lab/lanes.
 type About struct {
-	Lanes       []Lane   `json:"lanes"`
-	MaxDuration Duration `json:"max_duration"`
-	MaxEvents   int      `json:"max_events"`
+	Lanes       []Lane       `json:"lanes"`
+	Limits      []Experiment `json:"limits"`
+	MaxDuration Duration     `json:"max_duration"`
+	MaxEvents   int          `json:"max_events"`
 }
 
 func (l *Lab) lanes(w http.ResponseWriter, _ *http.Request) {
-	body, _ := json.Marshal(About{Lanes: Lanes(), MaxDuration: Duration(MaxDuration), MaxEvents: MaxEvents}) // plain values
+	body, _ := json.Marshal(About{Lanes: Lanes(), Limits: Experiments(), MaxDuration: Duration(MaxDuration), MaxEvents: MaxEvents}) // plain values
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache")
 	_, _ = w.Write(append(body, '\n')) // the client is gone when it fails
@@ -76,42 +78,52 @@ func (l *Lab) lanes(w http.ResponseWriter, _ *http.Request) {
 // run answers with a line of JSON for each thing that happens, as it happens: one
 // Line with start, then trace, and figures or an error at the end.
 func (l *Lab) run(w http.ResponseWriter, r *http.Request) {
-	req, err := l.request(w, r)
+	req, err := asked(l, w, r, ParseRequest)
+	if err == nil {
+		err = l.enter(time.Duration(req.Duration))
+	}
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
-	select {
-	case l.room <- struct{}{}:
-		defer func() { <-l.room }()
-	default:
-		fail(w, r, &parley.Error{Code: parley.Overloaded, Detail: "another run is under way", Fix: "try again when it is over", RetryAfter: time.Duration(req.Duration).Round(time.Second)})
-		return
-	}
+	defer l.leave()
 	one := &run{req: req, api: l.opt.Handler, open: l.open, topic: topicName(), token: bearer(r)}
 	// The API decides who may: it sees the caller's token, origin and host.
-	if made := l.ask(r, http.MethodPut, one.topic, `{"max_age": "10m"}`); made.status >= 300 {
+	if made := l.ask(r, http.MethodPut, "/v1/topics/"+one.topic, `{"max_age": "10m"}`); made.status >= 300 {
 		made.copy(w)
 		return
 	}
-	defer l.ask(r.WithContext(context.WithoutCancel(r.Context())), http.MethodDelete, one.topic, "")
+	defer l.ask(r.WithContext(context.WithoutCancel(r.Context())), http.MethodDelete, "/v1/topics/"+one.topic, "")
 	one.rec = newRecorder(time.Now(), one.names(), req.Events)
 	stream(w, r, one)
 }
 
-func (l *Lab) request(w http.ResponseWriter, r *http.Request) (Request, error) {
+// enter takes the place of a run, which takes about so long. Error: Overloaded.
+func (l *Lab) enter(long time.Duration) error {
+	select {
+	case l.room <- struct{}{}:
+		return nil
+	default:
+		return &parley.Error{Code: parley.Overloaded, Detail: "another run is under way", Fix: "try again when it is over", RetryAfter: max(long.Round(time.Second), time.Second)}
+	}
+}
+
+func (l *Lab) leave() { <-l.room }
+
+// asked reads what to run, if a page of this server asks.
+func asked[T any](l *Lab, w http.ResponseWriter, r *http.Request, parse func([]byte) (T, error)) (none T, err error) {
 	if err := l.own.Check(r); err != nil {
-		return Request{}, &parley.Error{Code: parley.Forbidden, Field: "Origin", Detail: "only the server's own pages may run the lab", Fix: "open the console of this server"}
+		return none, &parley.Error{Code: parley.Forbidden, Field: "Origin", Detail: "only the server's own pages may run the lab", Fix: "open the console of this server"}
 	}
 	// A page elsewhere could send other types without being asked for its origin.
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
-		return Request{}, &parley.Error{Code: parley.Unsupported, Field: "Content-Type", Detail: "is not application/json", Fix: "send JSON and say so"}
+		return none, &parley.Error{Code: parley.Unsupported, Field: "Content-Type", Detail: "is not application/json", Fix: "send JSON and say so"}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody+1))
 	if err != nil {
-		return Request{}, &parley.Error{Code: parley.TooLarge, Field: "body", Detail: err.Error(), Fix: "a request is a few members"}
+		return none, &parley.Error{Code: parley.TooLarge, Field: "body", Detail: err.Error(), Fix: "a request is a few members"}
 	}
-	return ParseRequest(body)
+	return parse(body)
 }
 
 // bearer is the caller's token (RFC 6750 §2.1).
@@ -123,10 +135,10 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// ask sends the API a request about the topic of a run in the caller's name.
-func (l *Lab) ask(r *http.Request, method, topic, body string) *answer {
+// ask sends the API a request in the caller's name.
+func (l *Lab) ask(r *http.Request, method, path, body string) *answer {
 	a := &answer{header: http.Header{}}
-	req, err := http.NewRequestWithContext(r.Context(), method, "/v1/topics/"+topic, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(r.Context(), method, path, strings.NewReader(body))
 	if err != nil {
 		return &answer{header: http.Header{}, status: http.StatusInternalServerError}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 	"github.com/parleyhq/parley/wire/httpapi"
 )
@@ -37,10 +38,17 @@ func serve(t *testing.T, identify door.Identifier) *server {
 	if err := topics.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
+	limits, err := policy.New(log, policy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := limits.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
 	hub := pubsub.NewHub(log, topics, cursor.NewSealer(cursor.Key{Secret: [32]byte{1}}), pubsub.Options{})
 	lives := door.NewLives()
 	home := door.Listen(memnet.Listen(1<<20), nil, door.Limits{})
-	api, err := httpapi.New(httpapi.Options{Topics: topics, Hub: hub, Lives: lives, Context: ctx, Home: home, Identify: identify, Access: httpapi.Access{Local: true}})
+	api, err := httpapi.New(httpapi.Options{Topics: topics, Hub: hub, Lives: lives, Context: ctx, Home: home, Identify: identify, Access: httpapi.Access{Local: true}, Throttle: limits, Admission: door.Limited(limits)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,11 +84,20 @@ type result struct {
 	figures map[string]Figures
 	took    float64
 	err     *door.Problem
+
+	opening Opening // of a run with limits
+	calls   []Call
+	limits  map[string]LimitFigures
 }
 
 func (s *server) post(t *testing.T, body string, header ...string) result {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/lab/run", strings.NewReader(body))
+	return s.postTo(t, "/lab/run", body, header...)
+}
+
+func (s *server) postTo(t *testing.T, path, body string, header ...string) result {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost"+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +110,7 @@ func (s *server) post(t *testing.T, body string, header ...string) result {
 	}
 	w := &answer{header: http.Header{}}
 	s.lab.ServeHTTP(w, r)
-	out := result{status: w.status, figures: map[string]Figures{}}
+	out := result{status: w.status, figures: map[string]Figures{}, limits: map[string]LimitFigures{}}
 	if w.status != http.StatusOK {
 		if err := json.Unmarshal(w.body.Bytes(), &out.problem); err != nil {
 			t.Fatalf("%d: %s", w.status, w.body.Bytes())
@@ -118,6 +135,13 @@ func (out *result) parse(t *testing.T, body string) {
 			out.start = *line.Start
 		case line.Error != nil:
 			out.err = line.Error
+		case line.Opening != nil:
+			out.opening = *line.Opening
+		case line.Closing != nil:
+			out.took = line.Closing.Took
+			for _, f := range line.Closing.Figures {
+				out.limits[f.Lane] = f
+			}
 		case line.End != nil:
 			out.took = line.End.Took
 			for _, f := range line.End.Figures {
@@ -125,6 +149,7 @@ func (out *result) parse(t *testing.T, body string) {
 			}
 		}
 		out.trace = append(out.trace, line.Trace...)
+		out.calls = append(out.calls, line.Calls...)
 	}
 }
 

@@ -19,7 +19,6 @@ const rawBytes = 1024
 // recorder gathers what all lanes of a run do.
 type recorder struct {
 	start    time.Time
-	news     chan struct{} // holds one: there are messages that were not taken
 	complete chan struct{} // closed when every lane has received every event
 
 	mu        sync.Mutex
@@ -40,7 +39,7 @@ type tally struct {
 
 // newRecorder expects so many events in each of the lanes, and none of what publishes.
 func newRecorder(start time.Time, lanes []string, events int) *recorder {
-	r := &recorder{start: start, news: make(chan struct{}, 1), complete: make(chan struct{}), left: (len(lanes) - 1) * events, sent: map[string]time.Time{}, lanes: map[string]*tally{}}
+	r := &recorder{start: start, complete: make(chan struct{}), left: (len(lanes) - 1) * events, sent: map[string]time.Time{}, lanes: map[string]*tally{}}
 	for _, name := range lanes {
 		r.lanes[name] = &tally{Figures: Figures{Lane: name}, seen: map[string]bool{}}
 	}
@@ -88,10 +87,6 @@ func (r *recorder) keep(m Message) {
 		return
 	}
 	r.trace = append(r.trace, m)
-	select {
-	case r.news <- struct{}{}:
-	default:
-	}
 }
 
 // take gives the messages since it was last called.

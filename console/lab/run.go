@@ -106,25 +106,40 @@ func (r *run) await(running int, failed <-chan error, stop func()) (first error)
 
 // connect opens a lane: a listener, a server on it, and a client of that.
 func (r *run) connect(ctx context.Context, lane string, work *sync.WaitGroup) (*client.Client, func(), error) {
-	ln, dial, err := r.open(ctx)
+	at, err := lay(ctx, r.open, &tap{lane: lane, rec: r.rec}, r.api, work)
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &tap{Listener: ln, lane: lane, rec: r.rec}
-	srv := &http.Server{Handler: r.api, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(discard{}, "", 0)}
+	c, err := client.New(at.base, client.Options{Token: r.token, HTTP: &http.Client{Transport: at.transport}})
+	if err != nil {
+		at.shut()
+		return nil, nil, err
+	}
+	return c, at.shut, nil
+}
+
+// site is a server on a tapped listener, and how to reach it.
+type site struct {
+	base      string // its URL
+	transport *http.Transport
+	shut      func()
+}
+
+// lay opens a listener for a tap and serves the API on it until it is shut.
+func lay(ctx context.Context, open open, t *tap, api http.Handler, work *sync.WaitGroup) (*site, error) {
+	ln, dial, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t.Listener = ln
+	srv := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(discard{}, "", 0)}
 	work.Go(func() { _ = srv.Serve(t) }) // it ends by shut
 	transport := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 1, DisableCompression: true}
-	shut := func() {
+	return &site{base: "http://" + hostOf(ln), transport: transport, shut: func() {
 		transport.CloseIdleConnections()
 		_ = srv.Close()
 		t.cut()
-	}
-	c, err := client.New("http://"+hostOf(ln), client.Options{Token: r.token, HTTP: &http.Client{Transport: transport}})
-	if err != nil {
-		shut()
-		return nil, nil, err
-	}
-	return c, shut, nil
+	}}, nil
 }
 
 // hostOf names the listener; one that is no socket is called localhost.

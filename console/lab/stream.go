@@ -10,12 +10,16 @@ import (
 	"github.com/parleyhq/parley/wire/door"
 )
 
-// Line is one line of a run's answer; one member is set.
+// Line is one line of a run's answer. It has a beginning, an end, or what happened in
+// between.
 type Line struct {
-	Start *Start        `json:"start,omitempty"`
-	Trace []Message     `json:"trace,omitempty"`
-	End   *End          `json:"end,omitempty"`
-	Error *door.Problem `json:"error,omitempty"` // the run broke off
+	Start   *Start        `json:"start,omitempty"`
+	Opening *Opening      `json:"opening,omitempty"` // of a run with limits
+	Trace   []Message     `json:"trace,omitempty"`
+	Calls   []Call        `json:"calls,omitempty"` // of a run with limits
+	End     *End          `json:"end,omitempty"`
+	Closing *Closing      `json:"closing,omitempty"` // of a run with limits
+	Error   *door.Problem `json:"error,omitempty"`   // the run broke off
 }
 
 // Start is what is known before the run.
@@ -38,8 +42,16 @@ const streamEvery = 50 * time.Millisecond
 // writeTimeout is how long the client may take nothing.
 const writeTimeout = 5 * time.Second
 
+// experiment is a run as it is told of.
+type experiment interface {
+	first() Line
+	do(ctx context.Context) error
+	news() Line // since it was last called
+	last() Line
+}
+
 // stream runs, and tells meanwhile. A client that goes away ends the run.
-func stream(w http.ResponseWriter, r *http.Request, one *run) {
+func stream(w http.ResponseWriter, r *http.Request, one experiment) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	out := &lines{w: w, c: http.NewResponseController(w)}
@@ -47,26 +59,32 @@ func stream(w http.ResponseWriter, r *http.Request, one *run) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("X-Accel-Buffering", "no")
-	out.write(Line{Start: startOf(one)})
+	out.write(one.first())
 	over := make(chan error, 1)
 	go func() { over <- one.do(ctx) }()
-	err := out.follow(one.rec, over, cancel)
-	out.rest(one.rec)
+	err := out.follow(one, over, cancel)
+	out.rest(one)
 	if err != nil {
 		p := door.ProblemOf(err, door.TraceOf(r.Header.Get("Traceparent")))
 		out.write(Line{Error: &p})
 		return
 	}
-	figures, truncated := one.rec.figures(one.names())
-	out.write(Line{End: &End{Figures: figures, Truncated: truncated, Took: milliseconds(time.Since(one.rec.start))}})
+	out.write(one.last())
 }
 
-func startOf(one *run) *Start {
-	s := &Start{Topic: one.topic, Request: one.req}
-	for _, at := range one.req.Schedule() {
+func (r *run) first() Line {
+	s := &Start{Topic: r.topic, Request: r.req}
+	for _, at := range r.req.Schedule() {
 		s.Schedule = append(s.Schedule, milliseconds(at))
 	}
-	return s
+	return Line{Start: s}
+}
+
+func (r *run) news() Line { return Line{Trace: r.rec.take()} }
+
+func (r *run) last() Line {
+	figures, truncated := r.rec.figures(r.names())
+	return Line{End: &End{Figures: figures, Truncated: truncated, Took: milliseconds(time.Since(r.rec.start))}}
 }
 
 // lines writes JSON lines until one fails.
@@ -93,14 +111,14 @@ func (l *lines) write(line Line) {
 	l.err = err
 }
 
-func (l *lines) rest(rec *recorder) {
-	if messages := rec.take(); len(messages) > 0 {
-		l.write(Line{Trace: messages})
+func (l *lines) rest(one experiment) {
+	if line := one.news(); len(line.Trace)+len(line.Calls) > 0 {
+		l.write(line)
 	}
 }
 
 // follow writes what happens until the run is over, and gives its error.
-func (l *lines) follow(rec *recorder, over <-chan error, cancel func()) error {
+func (l *lines) follow(one experiment, over <-chan error, cancel func()) error {
 	tick := time.NewTicker(streamEvery)
 	defer tick.Stop()
 	for {
@@ -108,12 +126,7 @@ func (l *lines) follow(rec *recorder, over <-chan error, cancel func()) error {
 		case err := <-over:
 			return err
 		case <-tick.C:
-			select {
-			case <-rec.news:
-				l.rest(rec)
-			default:
-			}
-			if l.err != nil {
+			if l.rest(one); l.err != nil {
 				cancel() // nobody listens
 			}
 		}
