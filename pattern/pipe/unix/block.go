@@ -3,9 +3,11 @@ package unix
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/pipe"
 )
 
@@ -89,6 +91,7 @@ func (o *output) flush(to emit) error {
 
 // aligner makes blocks end where lines end: all but the last.
 type aligner struct {
+	most  int      // bytes of a line
 	parts []*block // of a line that is not complete; in blocks, so that a long one is copied once
 	one   [1]*block
 }
@@ -98,8 +101,11 @@ func (a *aligner) Push(_ context.Context, in []*block, to emit) error {
 	for _, b := range in {
 		end := bytes.LastIndexByte(b.data, '\n') + 1
 		if end == 0 {
-			a.keep(b.data)
+			err := a.keep(b.data)
 			b.free()
+			if err != nil {
+				return err
+			}
 			continue
 		}
 		from := 0
@@ -109,7 +115,9 @@ func (a *aligner) Push(_ context.Context, in []*block, to emit) error {
 				return err
 			}
 		}
-		a.keep(b.data[end:])
+		if err := a.keep(b.data[end:]); err != nil {
+			return err
+		}
 		b.data = b.data[:copy(b.data, b.data[from:end])]
 		if err := a.pass(b, to); err != nil {
 			return err
@@ -119,7 +127,10 @@ func (a *aligner) Push(_ context.Context, in []*block, to emit) error {
 }
 
 // keep keeps a part of a line.
-func (a *aligner) keep(part []byte) {
+func (a *aligner) keep(part []byte) error {
+	if (len(a.parts)-1)*blockBytes+len(part) > a.most {
+		return pipe.Permanent(&parley.Error{Code: parley.TooLarge, Detail: fmt.Sprintf("a line is over %d MiB", a.most>>20), Fix: "allow more with --max-line, or run the program itself: exec grep …"})
+	}
 	for len(part) > 0 {
 		n := len(a.parts) - 1
 		if n < 0 || len(a.parts[n].data) == blockBytes {
@@ -131,6 +142,7 @@ func (a *aligner) keep(part []byte) {
 		p.data = append(p.data, part[:fits]...)
 		part = part[fits:]
 	}
+	return nil
 }
 
 // whole makes one block of the parts and their end.

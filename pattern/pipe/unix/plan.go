@@ -137,7 +137,7 @@ func (p *Plan) build(r *running) flow {
 			continue
 		}
 		if s.needsLines && !aligned {
-			f = pipe.Apply(f, true, func() pipe.Stage[*block, *block] { return &aligner{} }).Named("lines")
+			f = pipe.Apply(f, true, func() pipe.Stage[*block, *block] { return &aligner{most: r.line} }).Named("lines")
 			aligned = true
 		}
 		f = s.put(r, f)

@@ -17,7 +17,14 @@ type IO struct {
 	Out  io.Writer // of the last stage; nil drops it
 	Err  io.Writer // what programs and grep say; nil drops it
 	Temp string    // folder for temporary files; "" is the system's
+	// MaxLine is the longest line, in bytes, that a stage takes which works line by
+	// line: it holds a line up to four times. 0 is DefaultMaxLine. cat, head,
+	// tail -n +N, wc and tee pass lines of any length.
+	MaxLine int
 }
+
+// DefaultMaxLine keeps a pipe below 512 MiB, whatever it reads.
+const DefaultMaxLine = 16 << 20
 
 // Outcome is how a run went.
 type Outcome struct {
@@ -29,6 +36,7 @@ type running struct {
 	in   io.Reader
 	err  io.Writer
 	temp string
+	line int // bytes of the longest
 }
 
 // say tells whoever started the run.
@@ -42,7 +50,7 @@ func (r *running) binary(name string) func() {
 // is a pipe that nobody reads any more: the run ends early. A program that fails
 // gives an *ExitError in the chain of the *parley.Error.
 func (p *Plan) Run(ctx context.Context, std IO) (Outcome, error) {
-	r := &running{in: std.In, err: std.Err, temp: std.Temp}
+	r := &running{in: std.In, err: std.Err, temp: std.Temp, line: std.MaxLine}
 	if r.in == nil {
 		r.in = eof{}
 	}
@@ -51,6 +59,9 @@ func (p *Plan) Run(ctx context.Context, std IO) (Outcome, error) {
 	}
 	if _, ok := r.err.(*os.File); !ok { // programs and stages write to it at once
 		r.err = &locked{to: r.err}
+	}
+	if r.line == 0 {
+		r.line = DefaultMaxLine
 	}
 	for _, s := range p.steps {
 		s.found.Store(false)

@@ -202,7 +202,7 @@ func (s *follower) begin(ctx context.Context) error {
 	s.file = f
 	t := &trailer{keep: keeper{n: s.n}, plus: s.plus, from: max(s.n-1, 0)}
 	to := func(all []*block) error { s.first = append(s.first, all...); return nil }
-	a := &aligner{}
+	a := &aligner{most: s.r.line}
 	lines := func(all []*block) error { return t.Push(ctx, all, to) }
 	for ctx.Err() == nil {
 		b := newBlock()

@@ -369,6 +369,28 @@ func TestLongLine(t *testing.T) {
 	}
 }
 
+// A line that is longer than allowed is refused by stages that need it whole, and
+// goes through those that do not.
+func TestMaxLine(t *testing.T) {
+	in := "a\n" + strings.Repeat("abcdefgh", 1<<17) + "\nb\n"
+	for text, refused := range map[string]bool{
+		"grep a": true, "sort": true, "cut -c 1": true, "sort | uniq": true, "tail -n 1": true,
+		"cat": false, "wc": false, "head -n 2": false, "tail -n +2": false,
+	} {
+		for _, most := range []int{0, len(in), len(in) / 2} {
+			p, err := Compile(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = p.Run(t.Context(), IO{In: strings.NewReader(in), Temp: t.TempDir(), MaxLine: most})
+			refuses := refused && most == len(in)/2
+			if (err != nil) != refuses || refuses && parley.CodeOf(err) != parley.TooLarge {
+				t.Errorf("%s with lines up to %d: %v", text, most, err)
+			}
+		}
+	}
+}
+
 func TestExplainAndLint(t *testing.T) {
 	p, err := Compile("cat f | grep -E 'a b' | sort | uniq -c")
 	if err != nil {
