@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/parleyhq/parley/pattern/throttle/policy"
+	"github.com/parleyhq/parley/client"
 )
 
 // Opening is what is known before a run with limits.
@@ -23,7 +23,7 @@ type Opening struct {
 type Limited struct {
 	Lane string `json:"lane"`
 	Name string `json:"name"`
-	policy.Definition
+	client.LimitDefinition
 }
 
 // Closing is what is known after it.
@@ -82,7 +82,7 @@ func (r *limitRun) first() Line {
 	for _, lane := range r.kind.Lanes {
 		d := lane.limit(r.req)
 		d.On = []string{lane.on(r.topicOf(lane.Name))}
-		o.Limits = append(o.Limits, Limited{Lane: lane.Name, Name: r.topicOf(lane.Name), Definition: d})
+		o.Limits = append(o.Limits, Limited{Lane: lane.Name, Name: r.topicOf(lane.Name), LimitDefinition: d})
 	}
 	return Line{Opening: o}
 }
