@@ -25,8 +25,8 @@ var (
 	_ patterntest.Limited = overGRPC{}
 )
 
-func (n near) Check(_ context.Context, name string, c policy.Check) (policy.Verdict, error) {
-	return n.w.Limits.Check(name, c)
+func (n near) Check(ctx context.Context, name string, c policy.Check) (policy.Verdict, error) {
+	return n.w.Limits.Check(ctx, name, c)
 }
 
 // reasons are those of a refusal, by the words that doors have for them.

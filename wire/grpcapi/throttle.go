@@ -27,7 +27,7 @@ func (s *service) Check(ctx context.Context, in *parleyv1.CheckRequest) (*parley
 	if in.Cost != nil {
 		check.Cost = in.GetCost()
 	}
-	v, err := s.api.opt.Throttle.Check(in.GetLimit(), check)
+	v, err := s.api.opt.Throttle.Check(ctx, in.GetLimit(), check)
 	if err != nil {
 		return nil, err
 	}

@@ -181,7 +181,7 @@ func (a *API) limitCheck(c *door.Call) error {
 	if in.Cost != nil {
 		check.Cost = *in.Cost
 	}
-	v, err := a.opt.Throttle.Check(c.R.PathValue("limit"), check)
+	v, err := a.opt.Throttle.Check(c.Context(), c.R.PathValue("limit"), check)
 	if err != nil {
 		return err
 	}

@@ -35,8 +35,8 @@ func (r *Request) values(name string) []string {
 func nothing() {}
 
 // Admit asks all limits that are about a request: those that reject together, so
-// that a refusal by one burns nothing of the others, then those that shape, in
-// the order of their names. release is called when the request is over: it frees
+// that a refusal by one burns nothing of the others, then those that are counted for
+// all nodes (see Sharing), then those that shape, in the order of their names. release is called when the request is over: it frees
 // its places inside.
 //
 // Errors: Throttled, and for limits of concurrency Overloaded, with RetryAfter;
@@ -54,6 +54,9 @@ func (r *Registry) Admit(ctx context.Context, q *Request) (release func(), err e
 		l.each(q, func(key string) { v.ask(l, key) })
 	}
 	if err = v.reject(); err == nil {
+		err = v.elsewhere(ctx)
+	}
+	if err == nil {
 		err = v.line(ctx)
 	}
 	if q.Answer != nil && len(v.seen) > 0 {
@@ -61,6 +64,7 @@ func (r *Registry) Admit(ctx context.Context, q *Request) (release func(), err e
 	}
 	if err != nil {
 		end(v.permits, (*throttle.Permit).Refund)
+		v.giveBack(ctx)
 		return nil, err
 	}
 	if !v.held {
@@ -114,6 +118,8 @@ type visit struct {
 	registry *Registry
 	charges  []throttle.Charge // of the limits that reject, …
 	limits   []*limit          // … and which those are
+	shared   []place           // those that are counted elsewhere
+	given    []given           // what counters gave
 	shapes   []place
 	permits  []throttle.Permit
 	seen     []httpthrottle.Seen
@@ -129,10 +135,12 @@ func (v *visit) free() {
 	}
 	clear(v.charges)
 	clear(v.limits)
+	clear(v.shared)
+	clear(v.given)
 	clear(v.shapes)
 	clear(v.permits)
 	clear(v.seen)
-	*v = visit{charges: v.charges[:0], limits: v.limits[:0], shapes: v.shapes[:0], permits: v.permits[:0], seen: v.seen[:0]}
+	*v = visit{charges: v.charges[:0], limits: v.limits[:0], shared: v.shared[:0], given: v.given[:0], shapes: v.shapes[:0], permits: v.permits[:0], seen: v.seen[:0]}
 	visits.Put(v)
 }
 
@@ -144,6 +152,8 @@ type place struct {
 
 func (v *visit) ask(l *limit, key string) {
 	switch c := (throttle.Charge{Limiter: l.limiter, Key: key, Cost: 1}); {
+	case l.shared != nil && (l.shadow || !l.shape):
+		v.shared = append(v.shared, place{l, key})
 	case l.shadow:
 		permit, d, err := throttle.TryAll(c)
 		v.take(l, permit, d[0])
@@ -211,6 +221,9 @@ func (v *visit) line(ctx context.Context) error {
 }
 
 func (v *visit) wait(ctx context.Context, p place) error {
+	if p.shared != nil {
+		return v.turn(ctx, p)
+	}
 	permit, err := p.limiter.TryAcquire(p.key, 1)
 	outcome := Allowed
 	if errors.Is(err, throttle.Limited) {

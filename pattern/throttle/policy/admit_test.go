@@ -85,7 +85,7 @@ func TestARefusalByOneBurnsNothingOfTheOthers(t *testing.T) {
 	if got := counts.String(); got != "day allowed 1, topic allowed 1, topic rejected 4" {
 		t.Error(got)
 	}
-	if v, err := r.Check("day", Check{Peek: true, Cost: 9}); err != nil || !v.Allowed || v.Remaining != 9 {
+	if v, err := r.Check(t.Context(), "day", Check{Peek: true, Cost: 9}); err != nil || !v.Allowed || v.Remaining != 9 {
 		t.Errorf("%+v %v", v, err)
 	}
 	if got := answer.Get("RateLimit-Policy"); got != `"day";q=10;w=86400, "topic";q=1;w=3600` {
@@ -233,7 +233,7 @@ func TestWaitingForAPlaceIsBounded(t *testing.T) {
 		if _, err := r.Admit(ctx, &q); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v: the caller went away", err)
 		}
-		if v, _ := r.Check("count", Check{Peek: true}); v.Remaining != 99 {
+		if v, _ := r.Check(t.Context(), "count", Check{Peek: true}); v.Remaining != 99 {
 			t.Errorf("%d left: who was refused in line, or went away, gets the rest back", v.Remaining)
 		}
 		go func() { <-time.After(time.Second); leave() }()

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"math"
 	"net/http"
 	"strconv"
@@ -45,6 +46,7 @@ type Verdict struct {
 
 	name string
 	of   throttle.Limit
+	away bool // refused because the counts are away
 }
 
 // Err is nil when the units are had, else the error that a request of that cost would
@@ -53,7 +55,7 @@ func (v Verdict) Err() error {
 	if v.Allowed {
 		return nil
 	}
-	return Refusal(&throttle.Error{Name: v.name, Reason: v.Reason, RetryAfter: v.RetryAfter, Remaining: v.Remaining, Limit: v.Limit})
+	return Refusal(&throttle.Error{Name: v.name, Reason: v.Reason, RetryAfter: v.RetryAfter, Remaining: v.Remaining, Limit: v.Limit, Held: v.away})
 }
 
 // Fields sets the RateLimit fields that the answer to such a request would have.
@@ -69,9 +71,10 @@ const MaxCost = 1 << 53
 const maxCheckKey = 1024
 
 // Check asks a limit, whatever it is applied to. It never waits, also not for a
-// limit that shapes. Errors: NotFound; Invalid; Unprocessable for a limit of
-// concurrency, whose places only the process can give back that took them.
-func (r *Registry) Check(name string, c Check) (Verdict, error) {
+// limit that shapes, and for shared counts at most Sharing.Timeout. Errors: NotFound;
+// Invalid; Unprocessable for a limit of concurrency, whose places only the process can
+// give back that took them; those of ctx.
+func (r *Registry) Check(ctx context.Context, name string, c Check) (Verdict, error) {
 	l := r.table.Load().all[name]
 	switch {
 	case l == nil:
@@ -85,27 +88,46 @@ func (r *Registry) Check(name string, c Check) (Verdict, error) {
 	case c.Peek && c.Refund:
 		return Verdict{}, parley.BadField("refund", "a look gives nothing back", "send peek or refund")
 	}
-	switch {
-	case c.Refund:
-		l.limiter.Return(c.Key, c.Cost)
-		return l.verdict(l.limiter.Peek(c.Key)), nil
-	case c.Peek:
-		return l.verdict(l.limiter.Look(c.Key, c.Cost)), nil
+	d, err := r.check(ctx, l, c)
+	if err != nil {
+		return Verdict{}, err
 	}
-	_, decisions, err := throttle.TryAll(throttle.Charge{Limiter: l.limiter, Key: c.Key, Cost: c.Cost})
-	switch {
-	case err == nil:
-		r.decided(l, c.Key, Allowed)
-	case l.shadow:
-		r.decided(l, c.Key, WouldReject)
-	default:
-		r.decided(l, c.Key, Rejected)
+	if !c.Refund && !c.Peek {
+		outcome := Allowed
+		switch {
+		case d.OK:
+		case l.shadow:
+			outcome = WouldReject
+		default:
+			outcome = Rejected
+		}
+		r.decided(l, c.Key, outcome)
 	}
-	return l.verdict(decisions[0]), nil
+	return l.verdict(d), nil
 }
 
-func (l *limit) verdict(d throttle.Decision) Verdict {
-	return Verdict{Allowed: d.OK || l.shadow, Limit: d.Limit, Remaining: d.Remaining, RetryAfter: d.RetryAfter, Reset: d.Reset, Reason: d.Reason, name: l.name, of: l.limiter.Limit()}
+func (r *Registry) check(ctx context.Context, l *limit, c Check) (answer, error) {
+	ask := Counter.AllowN
+	switch {
+	case c.Refund:
+		ask = Counter.Return
+	case c.Peek:
+		ask = Counter.Look
+	}
+	if l.shared == nil {
+		d, err := ask(local{l.limiter}, ctx, c.Key, c.Cost)
+		return answer{d, byLimiter}, err
+	}
+	bounded, cancel := r.opts.Sharing.within(ctx)
+	defer cancel()
+	return r.opts.Sharing.ask(bounded, l, ask, c.Key, c.Cost)
+}
+
+func (l *limit) verdict(d answer) Verdict {
+	return Verdict{
+		Allowed: d.OK || l.shadow, Limit: d.Limit, Remaining: d.Remaining, RetryAfter: d.RetryAfter, Reset: d.Reset, Reason: d.Reason,
+		name: l.name, of: l.limiter.Limit(), away: d.by == byNobody && !d.OK,
+	}
 }
 
 // Seconds writes a time as seconds, rounded up to whole milliseconds so that

@@ -16,7 +16,7 @@ func TestChecks(t *testing.T) {
 	put(t, r, "api", Definition{Limit: "sliding-log 5/1h", Action: "shape"})
 	ask := func(c Check, allowed bool, remaining int64) Verdict {
 		t.Helper()
-		v, err := r.Check("api", c)
+		v, err := r.Check(t.Context(), "api", c)
 		if err != nil || v.Allowed != allowed || v.Remaining != remaining || v.Limit != 5 {
 			t.Fatalf("%+v: %+v %v, want %v and %d left", c, v, err, allowed, remaining)
 		}
@@ -62,7 +62,7 @@ func TestChecksThatCannotBe(t *testing.T) {
 		{"api", "cost", Check{Cost: MaxCost + 1}, parley.Invalid},
 		{"api", "refund", Check{Peek: true, Refund: true}, parley.Invalid},
 	} {
-		_, err := r.Check(c.name, c.check)
+		_, err := r.Check(t.Context(), c.name, c.check)
 		var e *parley.Error
 		if !errors.As(err, &e) || e.Code != c.code || e.Field != c.field || e.Fix == "" {
 			t.Errorf("%s %+v: %v", c.name, c.check, err)

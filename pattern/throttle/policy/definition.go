@@ -61,6 +61,7 @@ type limit struct {
 	origin  Origin
 	changed time.Time
 	limiter *throttle.Limiter
+	shared  *shared // nil = this node counts for itself
 	tally   *tally
 	key     key
 	on      []target

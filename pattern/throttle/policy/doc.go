@@ -6,7 +6,8 @@
 // What is put through the API are events in the stream [Stream], written by
 // compare-and-append and followed by every node, so that they survive a restart
 // and hold everywhere. The counts themselves are each node's own and begin anew
-// with it; package sharded has counts that are not.
+// with it, unless a [Sharing] says where they are counted for all nodes together:
+// packages sharded and valkey have such places.
 //
 // A [Registry] starts nothing; Load must be called first, and Run should be
 // running.

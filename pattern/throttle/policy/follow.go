@@ -126,6 +126,7 @@ func (r *Registry) refresh(ctx context.Context, name string) {
 		r.opts.Logger.LogAttrs(ctx, slog.LevelError, "a limit is not understood and not in force", slog.String("limit", name), slog.Any("error", err))
 		return
 	}
+	r.openOrAlone(ctx, l, s.revision)
 	if r.fixed[name] != nil {
 		r.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "the configuration has a limit of this name, which stands before the one that was put", slog.String("limit", name))
 	}

@@ -44,7 +44,8 @@ type KeyView struct {
 	// Parts are the parts of a key that is joined of several.
 	Parts []string `json:"parts,omitempty"`
 	// Spent is the units that are used up, or places that are taken; Remaining what
-	// there is. Both are absent for a limit that admits everything.
+	// there is. Both are absent for a limit that admits everything, and for one that is
+	// counted elsewhere.
 	Spent     *int64 `json:"spent,omitempty"`
 	Remaining *int64 `json:"remaining,omitempty"`
 	// Reset is the time until there is one unit more, Free until there are all; 0 when
@@ -109,7 +110,7 @@ func (r rank) compare(o rank, by Order) int {
 func (l *limit) shown(k rank) KeyView {
 	v := KeyView{Reset: Seconds(k.Next), Free: Seconds(k.Full), Waiting: k.Waiting, Counts: k.counts}
 	v.Key, v.Parts = l.key.show(k.key)
-	if k.Remaining != throttle.Infinite {
+	if k.Remaining != throttle.Infinite && l.shared == nil {
 		v.Spent, v.Remaining = &k.Spent, &k.Remaining
 	}
 	return v

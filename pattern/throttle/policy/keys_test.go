@@ -34,7 +34,7 @@ func TestKeysShowWhatALimitDoes(t *testing.T) {
 	put(t, r, "api", Definition{Limit: "sliding-log 4/1h"})
 	check := func(key string, cost int64, times int) {
 		for range times {
-			if _, err := r.Check("api", Check{Key: key, Cost: cost}); err != nil {
+			if _, err := r.Check(t.Context(), "api", Check{Key: key, Cost: cost}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -131,7 +131,7 @@ func TestAKeyOfACheckIsShownAsItIs(t *testing.T) {
 	r := load(t, newLog(), Options{})
 	put(t, r, "l", Definition{Limit: "9/1h", Key: "ip+topic"})
 	for _, key := range []string{"ann", "3:x", "1:a1:b2:cd", "-1:a0:", "no UTF-8: \xff"} {
-		if _, err := r.Check("l", Check{Key: key, Cost: 1}); err != nil {
+		if _, err := r.Check(t.Context(), "l", Check{Key: key, Cost: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -182,7 +182,7 @@ func TestALimitOfNoneHasNoUnits(t *testing.T) {
 	put(t, r, "free", Definition{Limit: "inf/1s"})
 	put(t, r, "shut", Definition{Limit: "0/1s"})
 	for _, name := range []string{"free", "shut"} {
-		if _, err := r.Check(name, Check{Key: "k", Cost: 1}); err != nil {
+		if _, err := r.Check(t.Context(), name, Check{Key: "k", Cost: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,11 +20,15 @@ const (
 const source = "/limits"
 
 // machine is what Stream folds to. It is pure: no lock, clock or log.
-type machine struct{ limits map[string]stored }
+type machine struct {
+	limits   map[string]stored
+	revision int64 // of the newest change: nanoseconds since 1970, or one more than the last
+}
 
 type stored struct {
-	def     Definition
-	changed time.Time
+	def      Definition
+	changed  time.Time
+	revision int64
 }
 
 // apply folds one event and names the limit that it changed, "" for none: events
@@ -37,7 +41,8 @@ func (m *machine) apply(e *parley.Event) (name string, err error) {
 		if err := json.Unmarshal(e.Data, &def); err != nil {
 			return "", parley.Errorf(parley.Damaged, "limit %s in %s: %w", e.Subject, Stream, err)
 		}
-		m.limits[e.Subject] = stored{def, e.Time}
+		m.revision = max(m.revision+1, e.Time.UnixNano())
+		m.limits[e.Subject] = stored{def, e.Time, m.revision}
 	case TypeDeleted:
 		delete(m.limits, e.Subject)
 	default:

@@ -27,6 +27,8 @@ type Options struct {
 	Observe func(limit string, o Outcome)
 	// Gone is told of limits that are no more.
 	Gone func(limit string)
+	// Sharing is where limits are counted for all nodes; the zero value is nowhere.
+	Sharing Sharing
 	// Now gives the time of changes; nil is time.Now.
 	Now func() time.Time
 	// Logger hears of what Run could not do; nil is slog.Default.
@@ -110,6 +112,7 @@ func New(log parley.Log, o Options) (*Registry, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	o.Sharing = o.Sharing.withDefaults()
 	r := &Registry{log: log, opts: o, turn: make(chan struct{}, 1), machine: &machine{limits: map[string]stored{}}, put: map[string]*limit{}, newest: parley.Empty}
 	var err error
 	if r.fixed, err = fixed(o); err != nil {
@@ -132,6 +135,10 @@ func fixed(o Options) (map[string]*limit, error) {
 		l.origin = FromConfig
 		if err := l.start(nil, o.Now()); err != nil {
 			return nil, below(name, err)
+		}
+		// Of nodes whose configurations differ, the one that was started last holds.
+		if err := o.Sharing.open(l, o.Now().UnixNano()); err != nil {
+			return nil, below(name, uncounted(err))
 		}
 		out[name] = l
 	}

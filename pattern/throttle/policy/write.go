@@ -20,6 +20,9 @@ func (r *Registry) Put(ctx context.Context, name string, def Definition) (info I
 	if def, err = def.Check(); err != nil {
 		return Info{}, false, err
 	}
+	if err := r.countable(name, def); err != nil {
+		return Info{}, false, err
+	}
 	err = r.write(ctx, func(m *machine) (*parley.Event, error) {
 		_, there := m.limits[name]
 		created = !there

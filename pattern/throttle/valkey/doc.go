@@ -24,6 +24,7 @@
 //	|        | same limit, or of its Share       | to n times as much, or 1/Share     |
 //	| Closed | refused, with RetryEvery          | what must never be too much        |
 //	| Open   | admitted                          | what must never be turned away     |
+//	| Report | nothing: the caller gets an error | callers with a policy of their own |
 //
 // # Refusals
 //

@@ -3,52 +3,21 @@ package valkey
 import (
 	"sync"
 	"time"
+
+	"github.com/parleyhq/parley/pattern/throttle/outage"
 )
 
 // Outage says what is answered while the store is away.
-type Outage string
+type Outage = outage.Policy
 
-// The policies.
+// The policies. Report is for callers with a policy of their own: AllowN, Look and
+// Return give an error with the code Unavailable.
 const (
-	Local  Outage = "local"  // a limiter of this process decides
-	Closed Outage = "closed" // everything is refused
-	Open   Outage = "open"   // everything is admitted
+	Local         = outage.Local  // a limiter of this process decides
+	Closed        = outage.Closed // everything is refused
+	Open          = outage.Open   // everything is admitted
+	Report Outage = "report"      // the error is given to the caller
 )
-
-// gate keeps calls off a store that failed, but for one try at a time.
-type gate struct {
-	every time.Duration
-
-	mu    sync.Mutex
-	down  bool
-	again time.Time // when the next call may try
-}
-
-// enter says whether the store may be asked now.
-func (g *gate) enter(now time.Time) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.down {
-		return true
-	}
-	if now.Before(g.again) {
-		return false
-	}
-	g.again = now.Add(g.every) // the others wait for how this one fares
-	return true
-}
-
-// leave notes how a call ended, and says whether that changes anything.
-func (g *gate) leave(failed bool, now time.Time) (changed bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	changed = g.down != failed
-	g.down = failed
-	if failed {
-		g.again = now.Add(g.every)
-	}
-	return changed
-}
 
 // refusals remembers what the store refused.
 type refusals struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/throttle"
+	"github.com/parleyhq/parley/pattern/throttle/outage"
 )
 
 // Options of a Limiter. The zero value works.
@@ -51,7 +52,7 @@ type Limiter struct {
 	numbers  []any // what the script is told of the limit
 	most     int64 // the most that can be had at once
 	local    *throttle.Limiter
-	gate     gate
+	gate     outage.Gate
 	refusals refusals
 
 	asked, cached, away atomic.Uint64
@@ -89,7 +90,7 @@ func New(store redis.Scripter, limit throttle.Limit, o Options) (*Limiter, error
 	if !bounded(store) {
 		return nil, parley.BadField("store", "its calls do not end with their context", "make it by Connect, or set ContextTimeoutEnabled")
 	}
-	l := &Limiter{store: store, limit: rule.Limit(), opt: o, gate: gate{every: o.RetryEvery}, refusals: refusals{most: o.MaxRefusals, all: map[string]refusal{}}}
+	l := &Limiter{store: store, limit: rule.Limit(), opt: o, gate: outage.Gate{Every: o.RetryEvery}, refusals: refusals{most: o.MaxRefusals, all: map[string]refusal{}}}
 	if err := l.compile(); err != nil {
 		return nil, err
 	}
@@ -111,9 +112,9 @@ func (o Options) withDefaults() (Options, error) {
 	switch o.Outage {
 	case "":
 		o.Outage = Local
-	case Local, Closed, Open:
+	case Local, Closed, Open, Report:
 	default:
-		return o, parley.BadField("outage", strconv.Quote(string(o.Outage))+" is no policy", "use local, closed or open")
+		return o, parley.BadField("outage", strconv.Quote(string(o.Outage))+" is no policy", "use local, closed, open or report")
 	}
 	if o.Name == "" {
 		o.Name = "limit"
@@ -195,7 +196,8 @@ func share(l throttle.Limit, parts int64) throttle.Limit {
 }
 
 // AllowN takes n units for key, all or none, and never waits in line. The error is
-// the context's; an outage of the store is none: Options.Outage answers.
+// the context's; an outage of the store is none, since Options.Outage answers, but
+// for Report.
 func (l *Limiter) AllowN(ctx context.Context, key string, n int64) (throttle.Decision, error) {
 	return l.ask(ctx, "take", key, n)
 }
@@ -236,18 +238,18 @@ func (l *Limiter) ask(ctx context.Context, op, key string, n int64) (throttle.De
 		d.Reason, d.Remaining, d.RetryAfter = throttle.Limited, f.remaining, left+l.spacing(n-f.cost)
 		return d, nil
 	}
-	if !l.gate.enter(begin) {
-		return l.outage(op, key, n), nil
+	if !l.gate.Enter(begin) {
+		return l.without(op, key, n, errAway)
 	}
 	answer, err := l.run(ctx, op, key, n)
 	if err != nil && ctx.Err() != nil && !errors.Is(err, errTimeout) {
 		return d, ctx.Err() // it says nothing about the store
 	}
-	if l.gate.leave(err != nil, time.Now()) {
+	if l.gate.Leave(err != nil, time.Now()) {
 		l.opt.OnOutage(err)
 	}
 	if err != nil {
-		return l.outage(op, key, n), nil
+		return l.without(op, key, n, err)
 	}
 	l.asked.Add(1)
 	d.OK, d.Remaining, d.RetryAfter, d.Reset = answer[0] == 1, answer[1], micro(answer[2]), micro(answer[3])
@@ -275,6 +277,7 @@ func (l *Limiter) spacing(n int64) time.Duration {
 func micro(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
 var (
+	errAway    = errors.New("the store failed a moment ago")
 	errTimeout = errors.New("the store did not answer in time")
 	errAnswer  = errors.New("the store's answer is not understood")
 )
@@ -303,11 +306,13 @@ func (l *Limiter) key(key string) string {
 	return "throttle:" + l.opt.Name + ":{" + key + "}"
 }
 
-// outage answers without the store.
-func (l *Limiter) outage(op, key string, n int64) throttle.Decision {
+// without answers without the store.
+func (l *Limiter) without(op, key string, n int64, why error) (throttle.Decision, error) {
 	l.away.Add(1)
 	d := throttle.Decision{OK: true, Cost: n, Limit: l.limit.Quota}
 	switch l.opt.Outage {
+	case Report:
+		return throttle.Decision{}, &parley.Error{Code: parley.Unavailable, Detail: "the store of the limits: " + why.Error(), Fix: "try again in a moment", Err: why}
 	case Closed:
 		d.OK, d.Reason, d.RetryAfter = op == "back", throttle.Limited, l.opt.RetryEvery
 		if d.OK {
@@ -327,5 +332,5 @@ func (l *Limiter) outage(op, key string, n int64) throttle.Decision {
 			d.Reason, d.RetryAfter = throttle.Limited, l.opt.RetryEvery
 		}
 	}
-	return d
+	return d, nil
 }

@@ -328,3 +328,22 @@ func TestKeysInTheStore(t *testing.T) {
 		t.Error("two keys are one")
 	}
 }
+
+func TestAnOutageIsReportedToWhoWantsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{err: errors.New("connection refused")}
+		l := limiter(t, f, Options{Outage: Report})
+		for range 2 { // at the store, and before it is tried again
+			d, err := l.AllowN(t.Context(), "a", 1)
+			if parley.CodeOf(err) != parley.Unavailable || d.OK {
+				t.Errorf("%+v, %v", d, err)
+			}
+		}
+		if f.count() != 1 {
+			t.Errorf("the store was asked %d times", f.count())
+		}
+		f.set(admitted(4), nil, false)
+		<-time.After(250 * time.Millisecond)
+		want(t, ask(t, l, "a", 1), "ok 4")
+	})
+}
