@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/parleyhq/parley/internal/suggest"
 	"github.com/parleyhq/parley/pattern/pipe/lang"
 	"github.com/parleyhq/parley/pattern/pipe/unix"
+	"github.com/parleyhq/parley/server"
 )
 
 func (a *app) pipeCommand() *cobra.Command {
@@ -35,7 +38,14 @@ name patterns are those of a shell. Exit code 3 says that a grep at the end foun
 nothing; a program of exec that fails gives its own exit code.`,
 		Args: exactly("TEXT"),
 	}
-	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) { return a.runPipe(ctx, args[0]) })
+	longest := c.Flags().String("max-line", "16MiB", "the longest `SIZE` of a line that a stage takes which works line by line")
+	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		most, err := server.ParseSize(*longest)
+		if err != nil || most < 128<<10 || most > math.MaxInt32 {
+			return answer{}, usagef("write it like 64MiB: 128KiB to 2GiB", "--max-line %s is not the size of a line", *longest)
+		}
+		return a.runPipe(ctx, args[0], int(most))
+	})
 	c.AddCommand(
 		a.pipeTool("explain", "Say what each stage of a pipe does, and what it keeps in memory.", `  parley pipe explain 'cat file.txt | grep error | sort | uniq'`, explainPipe),
 		a.pipeTool("lint", "Find what looks like a mistake in a pipe.", `  parley pipe lint 'cat file.txt | uniq'`, lintPipe),
@@ -114,7 +124,7 @@ func formatPipe(p *unix.Plan) answer {
 	}}
 }
 
-func (a *app) runPipe(ctx context.Context, text string) (answer, error) {
+func (a *app) runPipe(ctx context.Context, text string, longest int) (answer, error) {
 	if a.json {
 		return answer{}, usagef("leave --json away; explain, lint and fmt have it", "what a pipe writes is the bytes of its last stage")
 	}
@@ -122,10 +132,13 @@ func (a *app) runPipe(ctx context.Context, text string) (answer, error) {
 	if err != nil {
 		return answer{}, a.mistaken(err)
 	}
+	if os.Getenv("GOMEMLIMIT") == "" { // blocks of long lines are garbage that would pile up
+		debug.SetMemoryLimit(max(400<<20, 12*int64(longest)))
+	}
 	broken := make(chan os.Signal, 1) // so that a closed standard output is an error of Write, and the pipe ends in order
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
-	went, err := plan.Run(ctx, unix.IO{In: interruptible(ctx, a.in), Out: a.out, Err: a.err})
+	went, err := plan.Run(ctx, unix.IO{In: interruptible(ctx, a.in), Out: a.out, Err: a.err, MaxLine: longest})
 	if err != nil {
 		return answer{}, err
 	}

@@ -18,7 +18,8 @@ type IO struct {
 	Err  io.Writer // what programs and grep say; nil drops it
 	Temp string    // folder for temporary files; "" is the system's
 	// MaxLine is the longest line, in bytes, that a stage takes which works line by
-	// line: it holds a line up to four times. 0 is DefaultMaxLine. cat, head,
+	// line: it holds a line up to four times. 0 is DefaultMaxLine; at least a block
+	// of 128 KiB is taken. cat, head,
 	// tail -n +N, wc and tee pass lines of any length.
 	MaxLine int
 }
