@@ -124,7 +124,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	if err := topics.Load(ctx); err != nil {
 		return err
 	}
-	limits, err := s.limits(ctx, log, topics)
+	limits, counts, err := s.limits(ctx, log, st.host, topics)
 	if err != nil {
 		return err
 	}
@@ -140,6 +140,9 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	var g run.Group
 	g.Add("hub", hub.Run)
 	g.Add("topics", topics.Run)
+	if counts != nil {
+		g.Add("counts", counts)
+	}
 	g.Add("limits", limits.Run)
 	g.Add("lives", s.lives.Run)
 	if at.grpc != nil {

@@ -3,11 +3,13 @@ package server
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/throttle/httpthrottle"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
@@ -18,6 +20,9 @@ type Throttle struct {
 	Limits  map[string]policy.Definition
 	Trusted []string // addresses and networks
 	Envoy   []string // files
+	Shared  string   // "", "log", or the URL of a store
+	Outage  string
+	Timeout time.Duration
 }
 
 func throttleFields() []Field {
@@ -38,7 +43,7 @@ func throttleFields() []Field {
 			}
 			return nil
 		}),
-	}, envoyFields()...)
+	}, append(envoyFields(), sharedFields()...)...)
 }
 
 func setLimits(c *Config, n *yaml.Node) error {
@@ -98,23 +103,28 @@ func (m *metrics) decided(limit string, o policy.Outcome) {
 	m.limited.WithLabelValues(limit, string(o)).Inc()
 }
 
-// limits loads the limits of the configuration and those that were put.
-func (s *Server) limits(ctx context.Context, log parley.Log, topics *topic.Registry) (*policy.Registry, error) {
+// limits loads the limits of the configuration and those that were put. counts, if it
+// is not nil, has to run for them.
+func (s *Server) limits(ctx context.Context, log parley.Log, host shard.Host, topics *topic.Registry) (limits *policy.Registry, counts func(context.Context) error, err error) {
 	trusted, err := httpthrottle.ParseTrusted(s.cfg.Throttle.Trusted...)
 	if err != nil {
-		return nil, inside("throttle.trusted", err)
+		return nil, nil, inside("throttle.trusted", err)
 	}
-	limits, err := policy.New(log, policy.Options{
-		Fixed: s.cfg.Throttle.Limits, Trusted: trusted, Logger: s.log,
+	shared, counts, err := s.sharing(log, host)
+	if err != nil {
+		return nil, nil, err
+	}
+	limits, err = policy.New(log, policy.Options{
+		Fixed: s.cfg.Throttle.Limits, Trusted: trusted, Logger: s.log, Sharing: shared,
 		Observe: s.metrics.decided,
 		Gone:    func(limit string) { s.metrics.limited.DeletePartialMatch(prometheus.Labels{"limit": limit}) },
 	})
 	if err != nil {
-		return nil, inside("throttle.limits", err)
+		return nil, nil, inside("throttle.limits", err)
 	}
 	if err := limits.Load(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	_, err = topics.Declare(ctx, policy.Stream)
-	return limits, err
+	return limits, counts, err
 }

@@ -2,6 +2,7 @@ package valkey
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -58,4 +59,23 @@ func FuzzURL(f *testing.F) {
 			t.Errorf("%q has no address", url)
 		}
 	})
+}
+
+func TestTheLibraryLogsWhereItIsTold(t *testing.T) {
+	var quiet, loud strings.Builder
+	for level, out := range map[slog.Level]*strings.Builder{slog.LevelInfo: &quiet, slog.LevelDebug: &loud} {
+		LogTo(slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})))
+		client, err := Dial("valkey://127.0.0.1:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Ping(t.Context()).Err(); err == nil {
+			t.Error("somebody listens on port 1")
+		}
+		_ = client.Close()
+	}
+	LogTo(slog.New(slog.DiscardHandler))
+	if quiet.Len() != 0 || !strings.Contains(loud.String(), "failed to dial") {
+		t.Errorf("quiet: %q, loud: %q", quiet.String(), loud.String())
+	}
 }
