@@ -168,6 +168,10 @@ func (c *Client) send(ctx context.Context, r request, out any) (*http.Response, 
 	if out == nil || len(body) == 0 {
 		return res, nil
 	}
+	if raw, ok := out.(*[]byte); ok { // it is not JSON
+		*raw = body
+		return res, nil
+	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return res, parley.Errorf(parley.Internal, "the server's answer is not understood: %w", err)
 	}

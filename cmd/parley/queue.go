@@ -30,7 +30,7 @@ until it is redriven. A queue needs no creation.`,
 	}
 	c.AddCommand(
 		a.queuePush(), a.queueWork(),
-		a.queueLease(), a.queueAck(), a.queueNack(), a.queueExtend(), a.queueBury(),
+		a.queueLease(), a.queueAck(), a.queueNack(), a.queueExtend(), a.queueProgress(), a.queueBury(), a.queueResult(),
 		a.queueList(), a.queueShow(), a.queueDead(), a.queueStats(), a.queueTop(),
 		a.queueCancel(), a.queueReschedule(), a.queueRedrive(), a.queuePurge(), a.queuePause(), a.queueResume(),
 		a.queueSet(), a.queueDelete(),

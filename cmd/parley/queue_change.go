@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -214,12 +215,13 @@ func (a *app) queueSet() *cobra.Command {
 	var delays []string
 	var kind string
 	c := &cobra.Command{
-		Use: "set QUEUE", Short: "Change settings of a queue.",
+		Use: "set QUEUE", Short: "Make a queue, or change its settings.",
 		Example: `  parley queue set emails --max-attempts 5 --visibility 2m
   parley queue set emails --rate 100/1h
   parley queue set emails --retry list --retry-delays 10s,1m,1h
   parley queue set reports --concurrency 2 --dead-letter -`,
-		Long: "Settings that are left away stay as they are. They hold from now on: leases and delays under way stay.",
+		Long: `Settings that are left away stay as they are. They hold from now on: leases and
+delays under way stay. A queue that is not there is made.`,
 		Args: exactly("QUEUE"),
 	}
 	flags := c.Flags()
@@ -228,6 +230,7 @@ func (a *app) queueSet() *cobra.Command {
 	flags.IntVar(&s.Concurrency, "concurrency", 0, "jobs leased at once; 0 for no limit")
 	flags.StringVar(&s.Rate, "rate", "", "how fast jobs are leased, such as 100/s or 5/1m; empty for no limit")
 	flags.StringVar(&s.DeadLetter, "dead-letter", "", "topic for dead jobs; - for none; default QUEUE.dead")
+	flags.StringVar(&s.Results, "results", "", "topic for results; - for none; default QUEUE.results")
 	flags.StringVar(&kind, "retry", "exponential", "exponential, fixed or list")
 	flags.DurationVar(&s.Retry.Delay, "retry-delay", time.Second, "the first delay of exponential, each of fixed")
 	flags.DurationVar(&s.Retry.Max, "retry-max", 15*time.Minute, "longest delay of exponential")
@@ -247,42 +250,68 @@ func (a *app) queueSet() *cobra.Command {
 	})
 }
 
-// setQueue changes those settings whose flags were given.
+// setQueue changes those settings whose flags were given, and makes the queue if it
+// is not there.
 func setQueue(ctx context.Context, q *client.Queue, s queue.Settings, given func(flag string) bool) (answer, error) {
 	before, err := q.Settings(ctx)
+	made := parley.CodeOf(err) == parley.NotFound
+	if made {
+		before, err = queue.Settings{}.Defaults()
+	}
 	if err != nil {
 		return answer{}, err
 	}
+	change := map[string]any{}
+	for flag, value := range map[string]any{
+		"max-attempts": s.MaxAttempts, "visibility": s.Visibility.String(), "concurrency": s.Concurrency,
+		"rate": s.Rate, "dead-letter": s.DeadLetter, "results": s.Results,
+	} {
+		if given(flag) {
+			change[strings.ReplaceAll(flag, "-", "_")] = value
+		}
+	}
+	if retry, some := retryOf(before.Retry, s.Retry, given); some {
+		change["retry"] = retry
+	}
+	if len(change) == 0 && !made {
+		return answer{}, usagef("name one, such as --max-attempts 5", "no setting is given")
+	}
+	body, err := json.Marshal(change)
+	if err != nil {
+		return answer{}, err
+	}
+	i, err := q.Change(ctx, body)
+	if err != nil {
+		return answer{}, settingFlag(err)
+	}
+	was, _ := before.MarshalJSON() // strings and numbers
+	is, _ := i.Settings.MarshalJSON()
+	summary := "queue " + q.Name() + ": " + changed(was, is)
+	if made {
+		summary = "made " + summary
+	}
+	return answer{Summary: summary, Result: i}, nil
+}
+
+// retryOf changes those parts of a retry policy whose flags were given. Another
+// kind begins anew.
+func retryOf(before, s queue.Retry, given func(flag string) bool) (queue.Retry, bool) {
 	after, some := before, false
-	take := func(flag string, set func()) {
+	for flag, set := range map[string]func(){
+		"retry-delay":  func() { after.Delay = s.Delay },
+		"retry-max":    func() { after.Max = s.Max },
+		"retry-delays": func() { after.Delays = s.Delays },
+		"retry-jitter": func() { after.Jitter = s.Jitter },
+	} {
+		if !some && given("retry") {
+			after, some = queue.Retry{Kind: s.Kind}, true
+		}
 		if given(flag) {
 			set()
 			some = true
 		}
 	}
-	take("max-attempts", func() { after.MaxAttempts = s.MaxAttempts })
-	take("visibility", func() { after.Visibility = s.Visibility })
-	take("concurrency", func() { after.Concurrency = s.Concurrency })
-	take("rate", func() { after.Rate = s.Rate })
-	take("dead-letter", func() { after.DeadLetter = s.DeadLetter })
-	take("retry", func() { after.Retry = queue.Retry{Kind: s.Retry.Kind} })
-	take("retry-delay", func() { after.Retry.Delay = s.Retry.Delay })
-	take("retry-max", func() { after.Retry.Max = s.Retry.Max })
-	take("retry-delays", func() { after.Retry.Delays = s.Retry.Delays })
-	take("retry-jitter", func() { after.Retry.Jitter = s.Retry.Jitter })
-	if !some {
-		return answer{}, usagef("name one, such as --max-attempts 5", "no setting is given")
-	}
-	if _, err := q.Configure(ctx, after); err != nil {
-		return answer{}, settingFlag(err)
-	}
-	i, err := q.Info(ctx)
-	if err != nil {
-		return answer{}, err
-	}
-	was, _ := before.MarshalJSON() // strings and numbers
-	is, _ := i.Settings.MarshalJSON()
-	return answer{Summary: "queue " + q.Name() + ": " + changed(was, is), Result: i}, nil
+	return after, some
 }
 
 // settingFlag makes an error about a member of the settings one about its flag.
@@ -292,6 +321,6 @@ func settingFlag(err error) error {
 		return err
 	}
 	at := *e
-	at.Field = "--" + strings.NewReplacer("_", "-", ".", "-", "-kind", "").Replace(e.Field)
+	at.Field = "--" + strings.NewReplacer("_", "-", ".kind", "", ".", "-").Replace(e.Field)
 	return &usage{&at}
 }

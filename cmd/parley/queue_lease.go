@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -208,4 +209,30 @@ func (a *app) queueBury() *cobra.Command {
 	return a.settles(c, "dead", func() (queue.Settlement, error) {
 		return queue.Settlement{Action: queue.Bury, Cause: cause}, nil
 	})
+}
+
+func (a *app) queueProgress() *cobra.Command {
+	var p queue.Progress
+	c := &cobra.Command{
+		Use: "progress LEASE FRACTION", Short: "Tell how far a leased job is, and extend its lease.",
+		Example: `  parley queue progress "$LEASE" 0.4 --note 'page 4 of 10'
+  parley queue progress "$PARLEY_LEASE" 0.4                  in a program of parley queue work`,
+		Long: "It is shown by parley queue show as long as the lease lasts.",
+		Args: exactly("LEASE", "FRACTION"),
+	}
+	c.ValidArgsFunction = cobra.NoFileCompletions
+	c.Flags().StringVar(&p.Note, "note", "", "what it is about, for people")
+	at := a.remoteFlags(c)
+	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		var err error
+		if p.Fraction, err = strconv.ParseFloat(args[1], 64); err != nil {
+			return answer{}, usagef("write 0 to 1, such as 0.4", "%q is no fraction", args[1])
+		}
+		cl, err := a.client(at)
+		if err != nil {
+			return answer{}, err
+		}
+		return settleAll(ctx, cl, args[:1], queue.Settlement{Action: queue.Report, Progress: &p}, "told of")
+	})
+	return c
 }

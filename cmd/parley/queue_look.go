@@ -202,6 +202,9 @@ func showJob(w io.Writer, j queue.Info) error {
 	row("unique", j.Unique)
 	row("died", clock(j.Died))
 	row("reason", j.Reason)
+	if p := j.Progress; p != nil {
+		row("progress", fmt.Sprintf("%.0f %% %s", 100*p.Fraction, p.Note))
+	}
 	row("event", j.Event.ID+" "+j.Event.Type)
 	row("data", dataLine(j.Event, 4000))
 	if len(j.History) > 0 {

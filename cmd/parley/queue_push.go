@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,6 +54,7 @@ it is run within two minutes.`,
 	flags.IntVar(&f.job.Priority, "priority", 0, "0 to 9; higher ones are leased first")
 	flags.StringVar(&f.job.Key, "key", "", "FIFO group: jobs of one key are worked one at a time, in order")
 	flags.StringVar(&f.job.Unique, "unique", "", "`text` of which only one job is in the queue at a time")
+	flags.IntVar(&f.job.MaxAttempts, "max-attempts", 0, "attempts after which a job is dead; default the queue's, -1 for no limit")
 	flags.StringVar(&f.once, "idempotency-key", "", "`key` under which a repeated command adds nothing")
 	flags.StringVar(&f.kind, "type", "", "the events' `type`; default parley.job")
 	flags.StringVar(&f.subject, "subject", "", "the events' subject")
@@ -110,7 +113,7 @@ func (a *app) enqueue(ctx context.Context, q *client.Queue, f *pushFlags, events
 	}
 	list, err := q.Enqueue(ctx, jobs, o)
 	if err != nil {
-		return err
+		return jobFlag(err)
 	}
 	p.batches++
 	p.count += len(list)
@@ -129,6 +132,22 @@ func (a *app) enqueue(ctx context.Context, q *client.Queue, f *pushFlags, events
 	}
 	_, err = a.out.Write(ids)
 	return err
+}
+
+// jobFlag makes an error about a member of a job, "jobs[0].priority", one about the
+// flag that set it.
+func jobFlag(err error) error {
+	var e *parley.Error
+	if !errors.As(err, &e) || e.Code != parley.Invalid {
+		return err
+	}
+	_, member, _ := strings.Cut(e.Field, "].")
+	if !slices.Contains([]string{"delay", "at", "priority", "key", "unique", "max_attempts"}, member) {
+		return err
+	}
+	at := *e
+	at.Field = "--" + strings.ReplaceAll(member, "_", "-")
+	return &usage{&at}
 }
 
 func (p *pushed) answer() answer {
@@ -178,14 +197,4 @@ func clock(at time.Time) string {
 		return at.Format("15:04:05")
 	}
 	return at.Format(time.DateTime)
-}
-
-// textLines writes lines that are made one by one.
-func textLines(w io.Writer, all []string) error {
-	for _, each := range all {
-		if _, err := fmt.Fprintln(w, each); err != nil {
-			return err
-		}
-	}
-	return nil
 }

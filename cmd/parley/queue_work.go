@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/client"
 	"github.com/parleyhq/parley/pattern/queue"
 )
@@ -29,6 +30,7 @@ type workFlags struct {
 	grace   time.Duration
 	timeout time.Duration
 	deadOn  string
+	result  string // media type of results; empty = none
 	count   int
 	drain   bool
 }
@@ -53,7 +55,7 @@ Its exit code settles the job:
   others  dead at once if --dead-on names them, else try again
 A program that a signal ends counts as 128 and its number. The cause in the job's
 history is that and the last line of standard error, which is passed on line by
-line; so is standard output.
+line; so is standard output, unless --result makes it the job's result.
 
 The lease is extended while the program runs. After --timeout, and when the lease
 is lost, it and all that it started get SIGTERM, and two seconds later SIGKILL; what
@@ -72,6 +74,7 @@ and the programs' output goes to standard error.`,
 	flags.DurationVar(&f.grace, "grace", 30*time.Second, "how long jobs may go on after Ctrl-C")
 	flags.StringVar(&f.deadOn, "dead-on", "", "exit `codes` that bury a job, such as 65 or 1,64-78, or any")
 	flags.StringVar(&f.worker.Name, "worker", "", "`name` in the jobs' history; default this host and process")
+	flags.StringVar(&f.result, "result", "", "publish standard output as the job's result, of this `media type`")
 	flags.IntVar(&f.count, "count", 0, "end after so many jobs")
 	flags.BoolVar(&f.drain, "drain", false, "end when no job is ready")
 	at := a.remoteFlags(c)
@@ -118,7 +121,8 @@ type work struct {
 	enough  context.CancelFunc
 
 	mu    sync.Mutex
-	tally map[string]int // jobs by how they ended
+	ended map[string]worked // jobs that are not settled yet, by lease
+	tally map[string]int    // the others by how they ended
 }
 
 func (a *app) newWork(f *workFlags, q *client.Queue, at *remote, program []string) (*work, error) {
@@ -138,7 +142,7 @@ func (a *app) newWork(f *workFlags, q *client.Queue, at *remote, program []strin
 	if f.worker.Name == "" {
 		f.worker.Name = workerName()
 	}
-	w := &work{app: a, flags: f, queue: q, dead: dead, left: -1, lines: &outlet{w: a.out}, tally: map[string]int{}}
+	w := &work{app: a, flags: f, queue: q, dead: dead, left: -1, lines: &outlet{w: a.out}, ended: map[string]worked{}, tally: map[string]int{}}
 	if f.count > 0 {
 		w.left = f.count
 	}
@@ -149,6 +153,9 @@ func (a *app) newWork(f *workFlags, q *client.Queue, at *remote, program []strin
 	}
 	if a.json {
 		w.command.out = talk
+	}
+	if f.result != "" {
+		w.command.result = queue.MaxResult
 	}
 	f.worker.Logger = slog.New(slog.NewTextHandler(writerFunc(talk.write), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	f.worker.Grace = math.MaxInt64 // grace is counted here, from the signal on
@@ -189,6 +196,10 @@ func (w *work) run(ctx context.Context) (answer, error) {
 	err = worker.Run(leasing)
 	close(over)
 	watching.Wait()
+	for _, r := range w.ended { // nobody else is left
+		r.Outcome = "unsettled"
+		w.tell(r)
+	}
 	return w.answer(), err
 }
 
@@ -238,16 +249,42 @@ func (w *work) Lease(ctx context.Context, r queue.LeaseRequest) ([]queue.Lease, 
 	return list, err
 }
 
-// Settle implements queue.Source.
+// Settle implements queue.Source: a job is told of when its settlement is durable.
 func (w *work) Settle(ctx context.Context, list []queue.Settlement) ([]error, error) {
-	return w.queue.Settle(ctx, list)
+	errs, err := w.queue.Settle(ctx, list)
+	if err != nil {
+		return errs, err
+	}
+	for i, s := range list {
+		if s.Action == queue.Extend || s.Action == queue.Report {
+			continue
+		}
+		r := w.take(s.Lease)
+		switch why := errs[i]; {
+		case parley.CodeOf(why) == parley.Conflict:
+			r.Outcome, r.Cause = "lost", explain(why)[0].Detail
+		case why != nil:
+			r.Outcome, r.Cause = "unsettled", explain(why)[0].Detail
+		}
+		w.tell(r)
+	}
+	return errs, nil
+}
+
+// take takes what is known of a job that ended.
+func (w *work) take(lease string) worked {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.ended[lease]
+	delete(w.ended, lease)
+	return r
 }
 
 // worked is how a job ended, as --json prints it.
 type worked struct {
 	Job     queue.ID `json:"job"`
 	Attempt int      `json:"attempt"`
-	Outcome string   `json:"outcome"` // done, retry, dead, stopped or lost
+	Outcome string   `json:"outcome"` // done, retry, dead, stopped, lost or unsettled
 	Exit    int      `json:"exit"`
 	Cause   string   `json:"cause,omitempty"`
 	Seconds float64  `json:"seconds"`
@@ -269,23 +306,31 @@ func (w *work) handle(ctx context.Context, job *queue.Lease) (queue.Result, erro
 	case e.broken == nil && w.dead[e.code&255]:
 		r.Outcome, err = "dead", queue.Fatal(err)
 	}
-	took := time.Since(begun)
-	r.Seconds = took.Seconds()
+	r.Seconds = time.Since(begun).Seconds()
+	if r.Outcome == "lost" { // nobody settles it
+		w.tell(r)
+		return nil, err
+	}
 	w.mu.Lock()
-	w.tally[r.Outcome]++
+	w.ended[job.Token] = r
 	w.mu.Unlock()
-	w.tell(r, took)
+	if w.flags.result != "" && err == nil {
+		return queue.Output{ContentType: w.flags.result, Data: e.result}, nil
+	}
 	return nil, err
 }
 
 // tell tells how a job ended.
-func (w *work) tell(r worked, took time.Duration) {
+func (w *work) tell(r worked) {
+	w.mu.Lock()
+	w.tally[r.Outcome]++
+	w.mu.Unlock()
 	if w.app.json {
 		line, _ := json.Marshal(r) // strings and numbers
 		w.lines.write(append(line, '\n'))
 		return
 	}
-	text := fmt.Sprintf("job %s: %s, attempt %d, %s", r.Job, r.Outcome, r.Attempt, took.Round(time.Millisecond))
+	text := fmt.Sprintf("job %s: %s, attempt %d, %s", r.Job, r.Outcome, r.Attempt, time.Duration(r.Seconds*float64(time.Second)).Round(time.Millisecond))
 	if r.Cause != "" {
 		text += ": " + r.Cause
 	}
@@ -299,7 +344,7 @@ func (w *work) answer() answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	summary, all := "", 0
-	for _, how := range []string{"done", "retry", "dead", "stopped", "lost"} {
+	for _, how := range []string{"done", "retry", "dead", "stopped", "lost", "unsettled"} {
 		if n := w.tally[how]; n > 0 || how == "done" {
 			all += n
 			if how != "done" {
@@ -307,6 +352,9 @@ func (w *work) answer() answer {
 			}
 			summary += strconv.Itoa(n) + " " + how
 		}
+	}
+	if all == 0 {
+		summary = "none was ready"
 	}
 	bounded := w.flags.drain || w.flags.count > 0
 	return answer{

@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
 				"serve": s.serve, "start": s.start, "drain": s.drain, "crash": s.crash, "said": s.said,
-				"exits": exits, "capture": capture, "lines": lines, "spoil": spoil,
+				"exits": exits, "capture": capture, "lines": lines, "spoil": spoil, "appears": appears,
 			},
 		})
 	}
@@ -138,6 +138,28 @@ func lines(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if n := strings.Count(ts.ReadFile(args[1]), "\n"); strconv.Itoa(n) != args[0] {
 		ts.Fatalf("%s has %d lines", args[1], n)
+	}
+}
+
+// appears waits until a file, which another program writes, has a pattern in it.
+func appears(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: appears PATTERN FILE")
+	}
+	pattern, file := regexp.MustCompile("(?m)"+args[0]), ts.MkAbs(args[1])
+	patience := time.After(20 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		text, err := os.ReadFile(file)
+		if err == nil && pattern.Match(text) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-patience:
+			ts.Fatalf("%s has no %s: %s (%v)", args[1], args[0], text, err)
+		}
 	}
 }
 
