@@ -36,7 +36,7 @@ func (c *catalog) apply(e *parley.Event) error {
 	switch e.Type {
 	case TypeCreated:
 		var data creation
-		if err := json.Unmarshal(e.Data, &data); err != nil || there || data.Number <= c.last || checkName(e.Subject) != nil {
+		if err := json.Unmarshal(e.Data, &data); err != nil || there || data.Number <= c.last || CheckName(e.Subject) != nil {
 			return parley.Errorf(parley.Damaged, "the creation of queue %q in %s does not follow what is before it", e.Subject, RegistryStream)
 		}
 		c.numbers[e.Subject], c.last = data.Number, data.Number

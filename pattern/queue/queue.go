@@ -50,7 +50,7 @@ func New(log parley.Log, host shard.Host, name string, o Options) (*Queue, error
 // newQueue gives the queue of a number. Its streams have the number in their
 // names, so that a queue made again never sees what an older one of its name held.
 func newQueue(log parley.Log, host shard.Host, name string, number uint64, o Options) (*Queue, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return nil, err
 	}
 	if o.Logger == nil {
@@ -69,7 +69,9 @@ func newQueue(log parley.Log, host shard.Host, name string, number uint64, o Opt
 
 const streamPrefix = "$queue."
 
-func checkName(name string) error {
+// CheckName tells whether name can be that of a queue: that of a topic, without "~"
+// and "$", at most MaxName bytes. Errors: Invalid, Forbidden.
+func CheckName(name string) error {
 	if err := topic.CheckName(name); err != nil {
 		at := *err.(*parley.Error) //nolint:errorlint,forcetypeassert // as it promises
 		at.Field = "queue"
@@ -172,6 +174,10 @@ func (q *Queue) ask(ctx context.Context, r *request) (answer, error) {
 	if err != nil {
 		return answer{}, parley.Errorf(parley.Invalid, "the request cannot be encoded: %w", err)
 	}
+	// An owner whose log does not take its moves holds on to the caller until it
+	// does.
+	ctx, cancel := context.WithTimeout(ctx, r.Wait+askPatience)
+	defer cancel()
 	b, err := q.host.Ask(ctx, q.moves, in)
 	if err != nil {
 		return answer{}, err
@@ -217,7 +223,7 @@ func (q *Queue) Lease(ctx context.Context, r LeaseRequest) ([]Lease, error) {
 	}
 }
 
-// askPatience is how long a Lease may take beyond its wait.
+// askPatience is how long the owner may take, beyond the wait of a Lease.
 const askPatience = 15 * time.Second
 
 // read adds the jobs' events to what was granted. A job whose event is lost is

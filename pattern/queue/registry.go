@@ -74,7 +74,7 @@ func NewRegistry(log parley.Log, host shard.Host, o RegistryOptions) (*Registry,
 	}
 	fixed := make(map[string]Settings, len(o.Fixed))
 	for _, name := range slices.Sorted(maps.Keys(o.Fixed)) {
-		err := checkName(name)
+		err := CheckName(name)
 		if err == nil {
 			fixed[name], err = o.Fixed[name].Defaults()
 		}
@@ -180,7 +180,7 @@ func (r *Registry) Ensure(ctx context.Context, name string) (*Queue, error) {
 // there already. Errors: Invalid, Forbidden, Overloaded, and those of the log;
 // after Unknown, call it again.
 func (r *Registry) Create(ctx context.Context, name string) (q *Queue, created bool, err error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return nil, false, err
 	}
 	err = r.write(ctx, func(c *catalog) (*parley.Event, error) {
@@ -254,7 +254,7 @@ func (r *Registry) Delete(ctx context.Context, name string) error {
 }
 
 func (r *Registry) changeable(name string) error {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return err
 	}
 	if _, fixed := r.opt.Fixed[name]; fixed {
