@@ -16,6 +16,12 @@ type plan struct {
 	parts   []share
 
 	held [][]int // by member: indexes of parts
+
+	// Of the search under way: stamps that equal round are of it.
+	round int
+	came  []hop // by member: how the search came there
+	seen  []int // by member: stamps
+	asked []int // by topic: stamps
 }
 
 // share is a partition; topic and owner are indexes, and owner is −1 for nobody.
@@ -26,7 +32,7 @@ const nobody = -1
 // work bounds what balancing uneven wishes may cost, in looks at a member: it
 // ends with a share that is less even than it could be, and no sooner than a group
 // of some hundred members with as many different wishes.
-const work = 20_000_000
+const work = 5_000_000
 
 // balance decides the owners.
 func (p *plan) balance() {
@@ -109,6 +115,7 @@ func (p *plan) level(free []int) {
 // who has at least two fewer, until nobody can.
 func (p *plan) even() {
 	left := work
+	p.came, p.seen, p.asked = make([]hop, p.members), make([]int, p.members), make([]int, len(p.wants))
 	order := make([]int, p.members)
 	for m := range order {
 		order[m] = m
@@ -131,25 +138,24 @@ type hop struct{ from, part int }
 // can be reached: it passes one on to a second, which passes one on, and so forth,
 // over as few members as possible.
 func (p *plan) relieve(from int, left *int) bool {
-	came := make(map[int]hop, p.members)
-	came[from] = hop{nobody, nobody}
+	p.round++
+	p.came[from], p.seen[from] = hop{nobody, nobody}, p.round
 	for level := []int{from}; len(level) > 0 && *left > 0; {
 		var next []int
 		best := nobody
 		for _, m := range level {
-			asked := make(map[int]bool) // topics
 			for _, part := range p.held[m] {
 				topic := p.parts[part].topic
-				if asked[topic] {
-					continue
+				if p.asked[topic] == p.round {
+					continue // whoever wants it was found already
 				}
-				asked[topic] = true
+				p.asked[topic] = p.round
 				*left -= len(p.wants[topic])
 				for _, to := range p.wants[topic] {
-					if _, seen := came[to]; seen {
+					if p.seen[to] == p.round {
 						continue
 					}
-					came[to] = hop{m, part}
+					p.came[to], p.seen[to] = hop{m, part}, p.round
 					next = append(next, to)
 					if len(p.held[to])+2 <= len(p.held[from]) && (best == nobody || len(p.held[to]) < len(p.held[best])) {
 						best = to
@@ -157,8 +163,9 @@ func (p *plan) relieve(from int, left *int) bool {
 				}
 			}
 		}
+		*left -= len(level)
 		if best != nobody {
-			p.pass(best, came)
+			p.pass(best)
 			return true
 		}
 		level = next
@@ -167,8 +174,8 @@ func (p *plan) relieve(from int, left *int) bool {
 }
 
 // pass moves one partition along each hop of the way to a member.
-func (p *plan) pass(to int, came map[int]hop) {
-	for s := came[to]; s.from != nobody; to, s = s.from, came[s.from] {
+func (p *plan) pass(to int) {
+	for s := p.came[to]; s.from != nobody; to, s = s.from, p.came[s.from] {
 		i := slices.Index(p.held[s.from], s.part)
 		p.held[s.from] = slices.Delete(p.held[s.from], i, i+1)
 		p.give(s.part, to)

@@ -91,6 +91,9 @@ func (g *Group) Join(ctx context.Context, r JoinRequest) (Joined, error) {
 		return Joined{}, err
 	}
 	a, err := g.ask(ctx, q)
+	if err != nil && parley.CodeOf(err) == parley.Unknown && ctx.Err() == nil {
+		a, err = g.ask(ctx, q) // the same member, who may be in already
+	}
 	if err != nil {
 		return Joined{}, err
 	}

@@ -51,6 +51,11 @@ func (b *bench) Move(data []byte) error {
 		return err
 	}
 	b.moves = append(b.moves, m)
+	for id := range b.members {
+		if data[0] == moveGeneration && !b.ready[id] {
+			b.t.Fatalf("generation %d begins, and %s has not come back", b.generation, id)
+		}
+	}
 	for n, p := range b.parts {
 		if old, had := places[n]; had && p.at < old.at && data[0] != moveSeek && p.epoch == old.epoch {
 			b.t.Fatalf("move %q takes partition %d back from %d to %d", data[0], n, old.at, p.at)

@@ -145,7 +145,19 @@ func (w *world) quiet() {
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &world{bench: newBench(t, 0), rt: rt, ends: make(map[uint64]parley.Position), given: make(map[uint64]map[parley.Position]int)}
+		for range rapid.IntRange(1, 3).Draw(rt, "at first") {
+			w.enter()
+		}
+		for _, n := range w.numbers() {
+			w.publish(n, 3)
+		}
 		rt.Repeat(map[string]func(*rapid.T){
+			"work": func(*rapid.T) {
+				for _, r := range slices.Clone(w.live) {
+					w.fetch(r, 100)
+					w.commitAll(r)
+				}
+			},
 			"":      func(*rapid.T) { w.check() },
 			"enter": func(*rapid.T) { w.enter() },
 			"leave": func(*rapid.T) {
@@ -191,10 +203,39 @@ func TestModel(t *testing.T) {
 				if err := w.seek(w, []track{{place: place{Number: n, At: at}}}); err != nil {
 					rt.Fatal(err)
 				}
+				for at := max(at, 1); at < w.ends[n]; at++ {
+					w.given[n][at] = 0 // to be delivered again
+				}
 			},
+			"stray commit": func(rt *rapid.T) { w.stray(rt) },
 		})
 		w.end()
 	})
+}
+
+// stray commits anything as anybody: it is taken if, and only if, the partition is
+// the member's in that generation, and the group does not go back.
+func (w *world) stray(rt *rapid.T) {
+	if len(w.parts) == 0 {
+		rt.Skip("no partitions")
+	}
+	id := fmt.Sprint("m", rapid.IntRange(1, max(1, w.started)).Draw(rt, "id"))
+	generation := uint64(max(0, int(w.generation)+rapid.IntRange(-2, 1).Draw(rt, "generation")))
+	n := rapid.SampledFrom(w.numbers()).Draw(rt, "partition")
+	p := *w.parts[n]
+	at := p.at + parley.Position(rapid.IntRange(-2, 0).Draw(rt, "back"))
+	if at < 0 {
+		rt.Skip("no place")
+	}
+	before := w.dump()
+	want := w.members[id] != nil && generation == w.generation && p.owner == id && at >= p.at
+	err := w.commit(w, w.now, id, generation, []place{{Number: n, At: at}})
+	if (err == nil) != want {
+		rt.Fatalf("%s commits %d of %d in generation %d: %v", id, at, n, generation, err)
+	}
+	if err != nil && w.dump() != before {
+		rt.Fatal("a refused commit has changed something")
+	}
 }
 
 // check holds after every step.
