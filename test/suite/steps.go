@@ -46,6 +46,7 @@ func missingPackages(ctx context.Context) []string {
 		{"python3-websockets", []string{"/usr/bin/python3", "-c", "import websockets"}},
 		{"nodejs", []string{"node", "--version"}},
 		{"npm", []string{"npm", "--version"}},
+		{"ffmpeg", []string{"ffmpeg", "-version"}},
 		{"redis-server", []string{"redis-server", "--version"}},
 		{"gcc", []string{"gcc", "--version"}}, // for the race detector
 		{"libc6-dev", []string{"test", "-e", "/usr/include/stdio.h"}},
