@@ -25,6 +25,7 @@ type book struct {
 	leases map[int64]*lease
 	ends   index  // of leases, by when they end
 	number uint64 // of the newest lease
+	plan   plan
 
 	rate    string // that rule was compiled from
 	rule    *throttle.Rule

@@ -26,6 +26,7 @@ type request struct {
 	Filter     *Filter         `json:"filter,omitempty"`
 	On         bool            `json:"on,omitempty"`
 	Settings   json.RawMessage `json:"settings,omitempty"`
+	Schedule   string          `json:"schedule,omitempty"`
 }
 
 // answer is what it says.
@@ -40,6 +41,8 @@ type answer struct {
 	Settings *Settings  `json:"settings,omitempty"`
 	Paused   bool       `json:"paused,omitempty"`
 	Outcome  *outcome   `json:"outcome,omitempty"`
+
+	Schedules []ScheduleInfo `json:"schedules,omitempty"`
 }
 
 // shown is an Info without what is in the job's event.
@@ -94,6 +97,14 @@ func (o *owner) serve(ctx context.Context, r *request) (answer, error) {
 		return o.lease(ctx, r)
 	case "settle":
 		return o.settleAll(ctx, r)
+	case "put schedule":
+		return o.putSchedule(ctx, r)
+	case "schedules":
+		return o.listSchedules(ctx, r)
+	case "delete schedule":
+		return o.endSchedule(ctx, r)
+	case "pause schedule":
+		return o.pauseSchedule(ctx, r)
 	case "result":
 		return o.result(ctx, r)
 	case "outcome":

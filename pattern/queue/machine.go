@@ -30,6 +30,8 @@ type machine struct {
 	dups    duplicates
 	ends    ends
 
+	schedules map[string]*schedule
+
 	counts   [stateCount]int64 // of entries
 	untold   int64             // dead ones that are not yet published
 	enqueued int64

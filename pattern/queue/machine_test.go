@@ -118,6 +118,11 @@ func (m *machine) dump() string {
 	for _, k := range slices.Sorted(maps.Keys(m.unique)) {
 		fmt.Fprintf(&b, "unique %s %d\n", k, m.unique[k])
 	}
+	for _, name := range slices.Sorted(maps.Keys(m.schedules)) {
+		s := m.schedules[name]
+		text, _ := s.text()
+		fmt.Fprintf(&b, "schedule %s updated %d ran %d done %d\n", text, s.updated, s.ran, s.done)
+	}
 	for _, id := range m.ends.order {
 		fmt.Fprintf(&b, "end %d %v\n", id, m.ends.of[id])
 	}

@@ -31,6 +31,10 @@ const (
 	moveTold       = 't' // ids
 	moveTerms      = 'q' // id, JSON
 	moveAckWith    = 'd' // id, stream number, position
+
+	movePutSchedule = 'S' // JSON
+	moveEndSchedule = 'D' // name
+	moveRan         = 'F' // name, the newest due time with a job, up to when all is done
 )
 
 // decode checks a move against the state and gives what makes it. Nothing has
@@ -44,6 +48,9 @@ func (m *machine) decode(data []byte) (func(now int64), error) {
 	change := m.decodeJobs(data[0], &d)
 	if change == nil {
 		change = m.decodeQueue(data[0], &d)
+	}
+	if change == nil {
+		change = m.decodeSchedules(data[0], &d)
 	}
 	switch {
 	case d.bad || len(d.b) > 0:

@@ -58,6 +58,7 @@ func own(ctx context.Context, q *Queue, log parley.Log, s *shard.Owner) error {
 		return err
 	}
 	o.journal, o.term = j, j.Term()
+	o.planAll()
 	work, stop := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
@@ -108,7 +109,11 @@ func (o *owner) begin(tx *journal.Tx) error {
 
 // Due implements journal.Timed: an idle queue has nothing due.
 func (o *owner) Due() time.Time {
-	if due := o.due(len(o.waiters) > 0); due != 0 {
+	due := o.due(len(o.waiters) > 0)
+	if run := o.plan.first; run != 0 && (due == 0 || run < due) {
+		due = run
+	}
+	if due != 0 {
 		return timeOf(due)
 	}
 	return time.Time{}
@@ -117,8 +122,13 @@ func (o *owner) Due() time.Time {
 // Fire implements journal.Timed.
 func (o *owner) Fire(tx *journal.Tx) {
 	now := tx.Now().UnixMilli()
+	err := o.begin(tx)
 	o.promote(now)
-	if err := o.expire(tx, now, expireAtOnce); err != nil {
+	if err == nil {
+		err = o.expire(tx, now, expireAtOnce)
+	}
+	o.runSchedules(tx, now)
+	if err != nil {
 		o.q.opt.Logger.Error("a lease could not be ended", slog.String("queue", o.q.name), slog.Any("error", err))
 	}
 	o.wake(now)

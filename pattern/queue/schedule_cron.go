@@ -39,9 +39,9 @@ var cronFields = [...]cronField{
 
 // ParseCron reads an expression:
 //
-//	*  5  1-5  */15  10-40/10  0,30   in each field
-//	jan … dec, sun … sat              names of months and days; 0 and 7 are Sunday
-//	@yearly @annually @monthly @weekly @daily @midnight @hourly
+//   - 5  1-5  */15  10-40/10  0,30   in each field
+//     jan … dec, sun … sat              names of months and days; 0 and 7 are Sunday
+//     @yearly @annually @monthly @weekly @daily @midnight @hourly
 //
 // When both day fields are restricted, a day that fits one of them is enough; a
 // field that begins with * does not restrict in this sense: that is how Vixie's

@@ -19,6 +19,7 @@ const (
 	snapEntry = 'e' // see appendEntry
 	snapDup   = 'd' // id, of
 	snapEnd   = 'z' // id, stream number, position
+	snapSched = 's' // updated, ran, done, JSON
 )
 
 // Snapshot implements journal.Machine. All of it is encoded at once; a backlog of
@@ -27,7 +28,7 @@ func (m *machine) Snapshot() iter.Seq[[]byte] {
 	var parts [][]byte
 	part, err := m.appendHead(nil)
 	if err != nil {
-		return func(yield func([]byte) bool) { yield([]byte{0}) } // a snapshot that is refused
+		return refusedSnapshot
 	}
 	cut := func() {
 		if len(part) > journal.MaxPart-largestRecord {
@@ -58,9 +59,20 @@ func (m *machine) Snapshot() iter.Seq[[]byte] {
 		part = appendID(appendID(appendID(append(part, snapEnd), id), int64(e.number)), e.at)
 		cut()
 	}
+	for _, name := range slices.Sorted(maps.Keys(m.schedules)) {
+		s := m.schedules[name]
+		text, err := s.text()
+		if err != nil {
+			return refusedSnapshot
+		}
+		part = appendText(appendID(appendID(appendID(append(part, snapSched), s.updated), s.ran), s.done), text)
+		cut()
+	}
 	parts = append(parts, part)
 	return slices.Values(parts)
 }
+
+func refusedSnapshot(yield func([]byte) bool) { yield([]byte{0}) }
 
 // largestRecord bounds one record: an entry with all its texts.
 const largestRecord = 64 << 10
@@ -156,6 +168,12 @@ func (m *machine) restore(d *decoder) {
 	case snapEnd:
 		if id, e := d.id(), d.end(); !d.bad {
 			m.ends.add(id, e)
+		}
+	case snapSched:
+		updated, ran, done := d.time(), d.time(), d.time()
+		if s := d.schedule(); !d.bad && d.err == nil {
+			m.putSchedule(s, updated)
+			s.ran, s.done = ran, done
 		}
 	default:
 		d.bad = true
