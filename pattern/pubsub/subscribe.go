@@ -18,6 +18,9 @@ const MaxStreams = 64
 type Request struct {
 	Topics []string // names and patterns; at least one
 	From   From     // zero = the next event
+	// Partition, if not nil, is the one partition to read, of the one topic that is
+	// named.
+	Partition *int
 	// Ephemeral also takes what is published to ~NAME for each name of Topics.
 	// Those events are not stored and do not move the cursor.
 	Ephemeral bool
@@ -28,14 +31,17 @@ type Request struct {
 
 // Subscribe opens a subscription. Named topics that do not exist yet are waited
 // for when the registry creates topics by itself, else NotFound. Other errors:
-// Invalid (names, times), BadCursor and Trimmed (with Strict), Unprocessable
-// (more than MaxStreams streams).
+// Invalid (names, times), NotFound for a partition that is not there, BadCursor and
+// Trimmed (with Strict), Unprocessable (more than MaxStreams streams).
 func (h *Hub) Subscribe(ctx context.Context, r Request) (*Subscription, error) {
 	list, err := h.patterns(r)
 	if err != nil {
 		return nil, err
 	}
-	s := &Subscription{hub: h}
+	if err := h.checkPartition(r, list); err != nil {
+		return nil, err
+	}
+	s := &Subscription{hub: h, only: r.Partition}
 	marks, err := s.open(&r)
 	if err != nil {
 		return nil, err
@@ -171,6 +177,10 @@ func (h *Hub) matching(list []topic.Pattern) []topic.Topic {
 func (s *Subscription) fill(ctx context.Context, matched []topic.Topic, r Request, marks []cursor.Mark) error {
 	streams := 0
 	for _, t := range matched {
+		if s.only != nil {
+			streams++
+			continue
+		}
 		streams += len(t.Partitions)
 	}
 	if streams > MaxStreams {
@@ -181,6 +191,9 @@ func (s *Subscription) fill(ctx context.Context, matched []topic.Topic, r Reques
 	s.places = make([]place, 0, streams)
 	for _, t := range matched {
 		for i := range t.Partitions {
+			if !s.wants(i) {
+				continue
+			}
 			if err := s.enter(ctx, t, i, r, marks); err != nil {
 				return err
 			}
@@ -269,12 +282,30 @@ func (s *Subscription) adopt() {
 		if s.reads(t) {
 			continue
 		}
-		if len(s.places)+len(t.Partitions) > MaxStreams {
+		if s.only == nil && len(s.places)+len(t.Partitions) > MaxStreams {
 			s.lost = append(s.lost, Notice{Kind: Reset, Topic: t.Name})
 			continue
 		}
 		s.grow(t)
 	}
+}
+
+// wants says whether a partition of a topic is one to read.
+func (s *Subscription) wants(partition int) bool { return s.only == nil || *s.only == partition }
+
+// checkPartition says whether the one partition can be read.
+func (h *Hub) checkPartition(r Request, list []topic.Pattern) error {
+	if r.Partition == nil {
+		return nil
+	}
+	if len(r.Topics) != 1 || !list[0].Literal() || r.Ephemeral {
+		return parley.BadField("partition", "a partition is one of a single stored topic", "name one topic, and leave ephemeral away")
+	}
+	t, err := h.topics.Get(r.Topics[0])
+	if *r.Partition < 0 || err == nil && *r.Partition >= len(t.Partitions) {
+		return &parley.Error{Code: parley.NotFound, Field: "partition", Detail: r.Topics[0] + " has no partition " + strconv.Itoa(*r.Partition), Fix: "send 0 to one less than the topic has"}
+	}
+	return nil
 }
 
 func (s *Subscription) reads(t topic.Topic) bool {
@@ -296,6 +327,9 @@ func (s *Subscription) grow(t topic.Topic) {
 	places := make([]place, len(s.places), len(s.places)+len(t.Partitions))
 	copy(places, s.places)
 	for i := range t.Partitions {
+		if !s.wants(i) {
+			continue
+		}
 		places = append(places, place{sub: s, at: first, fleeting: topic.IsEphemeral(t.Name), tail: s.hub.acquire(t, i, 0)})
 	}
 	s.places = places

@@ -21,6 +21,7 @@ type Subscription struct {
 	turn   int       // where the next Fetch begins, for fairness
 	lost   []Notice  // to be told with the next Fetch
 	wide   *patterns // nil when all topics are named and exist
+	only   *int      // the one partition that is read; nil = all
 
 	mu     sync.Mutex
 	parked bool
