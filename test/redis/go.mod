@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/parleyhq/parley v0.0.0
+	github.com/parleyhq/parley/test v0.0.0
 	github.com/redis/go-redis/v9 v9.23.0
 	pgregory.net/rapid v1.3.0
 )
@@ -14,4 +15,7 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 )
 
-replace github.com/parleyhq/parley => ../..
+replace (
+	github.com/parleyhq/parley => ../..
+	github.com/parleyhq/parley/test => ..
+)

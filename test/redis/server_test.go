@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/parleyhq/parley/pattern/throttle/valkey"
+	"github.com/parleyhq/parley/test/rig"
 )
 
 // quiet keeps the client from writing about the outages that are the test.
@@ -24,7 +25,7 @@ func (quiet) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{})
-	m.Run()
+	rig.Main(m)
 }
 
 // store is one redis-server, or a valkey-server, which can be stopped and started.
