@@ -24,7 +24,7 @@ func Batch[T any](f Flow[T], o BatchOptions[T]) Flow[[]T] {
 		if o.Bytes > 0 && o.Limit.Size == nil {
 			return invalid(l, "Bytes needs Limit.Size")
 		}
-		b := &batching[T]{r: r, o: o, down: down}
+		b := &batching[T]{r: r, o: o, down: down, open: Batcher[T]{Count: o.Count, Bytes: o.Bytes, Every: o.Every}}
 		if o.Every <= 0 {
 			return f.into(r, l, b)
 		}
@@ -37,40 +37,37 @@ func Batch[T any](f Flow[T], o BatchOptions[T]) Flow[[]T] {
 }
 
 type batching[T any] struct {
-	r     *run
-	o     BatchOptions[T]
-	down  port[[]T]
-	open  []T
-	bytes int
-	unit  unit
-	born  int // batches that were begun
-	one   [1][]T
+	r    *run
+	o    BatchOptions[T]
+	down port[[]T]
+	open Batcher[T]
+	unit unit
+	one  [1][]T
 }
 
 func (b *batching[T]) push(ctx context.Context, c chunk[T]) error {
+	var now time.Time
+	if b.o.Every > 0 {
+		now = time.Now()
+	}
 	for i := range c.items {
 		size := 0
 		if b.o.Bytes > 0 {
 			size = b.o.Limit.Size(c.items[i])
-			if len(b.open) > 0 && b.bytes+size > b.o.Bytes {
-				if err := b.flush(ctx); err != nil {
-					return err
-				}
+		}
+		if b.open.Full(size) {
+			if err := b.flush(ctx); err != nil {
+				return err
 			}
 		}
-		if b.open == nil {
-			b.open = make([]T, 0, min(b.o.Count, 4096))
-			b.born++
-		}
-		b.open = append(b.open, c.items[i])
-		b.bytes += size
+		full := b.open.Add(now, c.items[i], size)
 		if c.unit != 0 {
 			if b.unit == 0 {
 				b.unit = b.r.book.derive()
 			}
 			b.r.book.join(b.unit, c.unit)
 		}
-		if len(b.open) >= b.o.Count || b.o.Bytes > 0 && b.bytes >= b.o.Bytes {
+		if full {
 			if err := b.flush(ctx); err != nil {
 				return err
 			}
@@ -80,12 +77,12 @@ func (b *batching[T]) push(ctx context.Context, c chunk[T]) error {
 }
 
 func (b *batching[T]) flush(ctx context.Context) error {
-	if len(b.open) == 0 {
+	if len(b.open.State.Events) == 0 {
 		return nil
 	}
-	b.one[0] = b.open
+	b.one[0] = b.open.Take()
 	u := b.unit
-	b.open, b.bytes, b.unit = nil, 0, 0
+	b.unit = 0
 	if err := b.down.push(ctx, chunk[[]T]{b.one[:], u}); err != nil {
 		return err
 	}
@@ -107,7 +104,6 @@ func (b *batching[T]) timed(ctx context.Context, q *queue[T]) error {
 	defer clock.Stop()
 	stopped := false
 	for {
-		born := b.born
 		var err error
 		select {
 		case c, open := <-q.chunks:
@@ -130,11 +126,10 @@ func (b *batching[T]) timed(ctx context.Context, q *queue[T]) error {
 			stopped = true
 			close(q.gone)
 		}
-		switch {
-		case len(b.open) == 0:
+		if due, waits := b.open.Due(); waits {
+			clock.Reset(time.Until(due))
+		} else {
 			clock.Stop()
-		case b.born != born:
-			clock.Reset(b.o.Every)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func fan[T any](f Flow[T], l *label, n int, build func(*run, []port[T]) port[T])
 	}
 	flows := make([]Flow[T], max(n, 0))
 	for i := range flows {
-		flows[i] = Flow[T]{last: &label{l.place, l.name}, connect: func(r *run, down port[T]) error {
+		flows[i] = Flow[T]{last: &label{l.place, l.name, l.catch}, connect: func(r *run, down port[T]) error {
 			j, _ := r.shared[l].(*joint)
 			if j == nil {
 				j = &joint{make([]port[T], n), n}

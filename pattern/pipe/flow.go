@@ -65,18 +65,21 @@ type Flow[T any] struct {
 	last    *label
 }
 
-// label is the name of a stage, for errors, and its place in its flow, from 1.
+// label is the name of a stage, for errors, its place in its flow, from 1, and what
+// a Catch around it says about its errors.
 type label struct {
 	place int
 	name  string
+	catch *Options
 }
 
 func (l *label) next(kind string) *label {
-	place := 1
+	n := &label{place: 1}
 	if l != nil {
-		place += l.place
+		n.place, n.catch = l.place+1, l.catch
 	}
-	return &label{place, strconv.Itoa(place) + " (" + kind + ")"}
+	n.name = strconv.Itoa(n.place) + " (" + kind + ")"
+	return n
 }
 
 // Named gives the flow's last stage a name, for errors and dead letters; without
@@ -154,7 +157,7 @@ func (s *origin[T]) next(ctx context.Context) ([]T, error) {
 		if err == nil || len(items) > 0 || errors.Is(err, io.EOF) {
 			return items, err
 		}
-		if again, e := s.r.opt.Retry.again(ctx, try, err); !again {
+		if again, e := s.label.retry(s.r).again(ctx, try, err); !again {
 			return nil, failed(s.label, e)
 		}
 	}

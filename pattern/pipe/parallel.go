@@ -33,7 +33,7 @@ func Parallel[T, U any](f Flow[T], o Lanes[T], body func(Flow[T]) Flow[U]) Flow[
 		o.N = runtime.GOMAXPROCS(0)
 	}
 	before := f.last.next("parallel")
-	at := &label{before.place, before.name}
+	at := &label{before.place, before.name, before.catch}
 	return Flow[U]{last: at, connect: func(r *run, down port[U]) error {
 		if o.Order == OrderKey && o.Key == nil {
 			return invalid(at, "OrderKey needs Key")

@@ -43,10 +43,31 @@ func Permanent(err error) error {
 	return &permanent{err}
 }
 
+// IsPermanent says that an error was marked by Permanent.
+func IsPermanent(err error) bool {
+	var p *permanent
+	return errors.As(err, &p)
+}
+
 type permanent struct{ err error }
 
 func (p *permanent) Error() string { return p.err.Error() }
 func (p *permanent) Unwrap() error { return p.err }
+
+// Do calls do until it works, as often and with such pauses as p says, and gives the
+// number of tries and the last error, without the mark of Permanent. It does not try
+// again after Stop, a Permanent error, or the end of ctx, whose cause it then gives.
+func (p Retry) Do(ctx context.Context, do func() error) (tries int, err error) {
+	for try := 1; ; try++ {
+		if err = do(); err == nil {
+			return try, nil
+		}
+		again, e := p.again(ctx, try, err)
+		if !again {
+			return try, unmark(e)
+		}
+	}
+}
 
 // again waits for the next try, or says that there is none and with which error.
 func (p Retry) again(ctx context.Context, try int, err error) (bool, error) {
@@ -77,11 +98,42 @@ func (p Retry) again(ctx context.Context, try int, err error) (bool, error) {
 	}
 }
 
+func (l *label) retry(r *run) Retry {
+	if l.catch != nil && l.catch.Retry.Attempts > 0 {
+		return l.catch.Retry
+	}
+	return r.opt.Retry
+}
+
+// Catch builds a part of a flow whose errors are treated by options of its own: its
+// Retry, if that has Attempts, and its Dead, if it has one, stand in the place of
+// the run's. Of nested ones the innermost counts.
+func Catch[T, U any](f Flow[T], o Options, body func(Flow[T]) Flow[U]) Flow[U] {
+	before := f.last
+	if before == nil {
+		return body(f)
+	}
+	if outer := before.catch; outer != nil {
+		if o.Retry.Attempts <= 0 {
+			o.Retry = outer.Retry
+		}
+		if o.Dead == nil {
+			o.Dead = outer.Dead
+		}
+	}
+	f.last = &label{before.place, before.name, &o}
+	out := body(f)
+	if out.last != nil {
+		out.last = &label{out.last.place, out.last.name, before.catch}
+	}
+	return out
+}
+
 // mend tries do again after it failed with err. It gives nil when it worked or the
 // event was buried; lost says the latter.
 func mend[T any](ctx context.Context, r *run, l *label, event T, err error, do func() error) (lost bool, _ error) {
 	for try := 1; ; try++ {
-		again, e := r.opt.Retry.again(ctx, try, err)
+		again, e := l.retry(r).again(ctx, try, err)
 		if !again && errors.Is(e, Stop) {
 			return true, Stop
 		}
@@ -99,10 +151,14 @@ func mend[T any](ctx context.Context, r *run, l *label, event T, err error, do f
 
 // bury hands an event to the dead-letter function.
 func (r *run) bury(ctx context.Context, l *label, event any, tries int, err error) error {
-	if r.opt.Dead == nil {
+	dead := r.opt.Dead
+	if l.catch != nil && l.catch.Dead != nil {
+		dead = l.catch.Dead
+	}
+	if dead == nil {
 		return failed(l, err)
 	}
-	if e := r.opt.Dead(ctx, Dead{Stage: l.name, Event: event, Attempts: tries, Err: unmark(err)}); e != nil {
+	if e := dead(ctx, Dead{Stage: l.name, Event: event, Attempts: tries, Err: unmark(err)}); e != nil {
 		return failed(l, errors.Join(unmark(err), fmt.Errorf("the dead-letter function failed too: %w", e)))
 	}
 	return nil

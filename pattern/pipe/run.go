@@ -36,7 +36,7 @@ type drain[T any] struct {
 func (d *drain[T]) push(ctx context.Context, c chunk[T]) error {
 	err := d.sink.Put(ctx, c.items)
 	for try := 1; err != nil; try++ {
-		again, e := d.r.opt.Retry.again(ctx, try, err)
+		again, e := d.label.retry(d.r).again(ctx, try, err)
 		switch {
 		case again:
 			err = d.sink.Put(ctx, c.items)

@@ -9,5 +9,16 @@
 // shell would act on (; & < > ( ) ` $name ~ #) is refused with its position and
 // what to write instead: nothing is taken for something that it is not.
 //
+// # Expressions
+//
+// A stage that ParseWith is told of takes all up to the next | as one word, as it
+// is written, so that
+//
+//	where data.total > 100 || data.vip | map {id: .id, tags: [.tags[] | .name]}
+//
+// needs no quotes. A | in brackets, in a string of the expression or doubled belongs
+// to the expression; 'single' or "double" quotes around the whole of it are taken
+// off.
+//
 // It knows no stages and runs nothing: Parse is a function of the text alone.
 package lang

@@ -55,8 +55,13 @@ func At(text string, w Word, fix, what string, args ...any) error {
 }
 
 // Parse reads a pipe. An error is a *parley.Error whose cause is a *Mistake.
-func Parse(text string) (Pipe, error) {
-	p := parser{text: text}
+func Parse(text string) (Pipe, error) { return ParseWith(text, nil) }
+
+// ParseWith is Parse for a language some of whose stages take the rest of their
+// text as it is: see Expressions in the documentation of the package. whole names
+// them.
+func ParseWith(text string, whole func(stage string) bool) (Pipe, error) {
+	p := parser{text: text, whole: whole}
 	if len(text) > MaxBytes {
 		return Pipe{}, p.wrong(MaxBytes, len(text), fmt.Sprintf("split it: a pipe has at most %d bytes", MaxBytes), "the text goes on for too long")
 	}
@@ -80,6 +85,7 @@ type parser struct {
 	text   string
 	at     int
 	stages []Stage
+	whole  func(stage string) bool
 }
 
 func (p *parser) wrong(from, to int, fix, what string) error {
@@ -99,6 +105,16 @@ func (p *parser) stage() (Stage, error) {
 			return Stage{}, err
 		}
 		words = append(words, w)
+		if p.whole != nil && len(words) == 1 && p.whole(w.Text) {
+			w, there, err := p.expression()
+			if err != nil {
+				return Stage{}, err
+			}
+			if there {
+				words = append(words, w)
+			}
+			break
+		}
 	}
 	if len(words) > 0 {
 		return Stage{words[0], words[1:]}, nil

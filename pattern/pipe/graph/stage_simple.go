@@ -1,0 +1,251 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"math/big"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/parleyhq/parley"
+)
+
+// eval is a compiled expression over an event.
+type eval func(e *parley.Event, data any) (any, error)
+
+// expr compiles the expression of a parameter; nil when it was not given.
+func (c *compiler) expr(s *spec, param string) (eval, error) {
+	text := s.text(param)
+	if text == "" {
+		return nil, nil
+	}
+	if c.o.Expr == nil {
+		return nil, s.wrong(param, "expressions are not available here", "give Options.Expr")
+	}
+	f, err := c.o.Expr(text, param == "expr" || param == "when")
+	if err != nil {
+		e, _ := errorsAs(err)
+		return nil, s.wrong(param, e.Detail, e.Fix)
+	}
+	return f, nil
+}
+
+// on evaluates an expression for an item.
+func (f eval) on(it *item) (any, error) {
+	data, err := it.value()
+	if err != nil {
+		return nil, err
+	}
+	return f(&it.event, data)
+}
+
+func (f eval) truth(it *item) (bool, error) {
+	v, err := f.on(it)
+	if err != nil {
+		return false, err
+	}
+	b, ok := v.(bool)
+	if !ok {
+		return false, parley.Errorf(parley.Unprocessable, "the expression gives %s where true or false is needed", kindOf(v))
+	}
+	return b, nil
+}
+
+// key gives what an expression says as text.
+func (f eval) key(it *item) (string, error) {
+	v, err := f.on(it)
+	if err != nil {
+		return "", err
+	}
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case bool, int, *big.Int:
+		return fmt.Sprint(v), nil
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64), nil
+	}
+	return "", parley.Errorf(parley.Unprocessable, "the key is %s; text, a number, true or false is needed", kindOf(v))
+}
+
+func kindOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return strconv.FormatBool(v)
+	case string:
+		return "text"
+	case int, float64, *big.Int:
+		return "a number"
+	case []any:
+		return "a list"
+	}
+	return "an object"
+}
+
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, !math.IsNaN(v)
+	case *big.Int:
+		f, _ := new(big.Float).SetInt(v).Float64()
+		return f, !math.IsInf(f, 0)
+	}
+	return 0, false
+}
+
+// each is a stage that makes any number of items of each.
+type each struct {
+	stage
+	do func(it *item, to []item) ([]item, error)
+}
+
+func (s *each) push(items []item) error {
+	out := s.buf[:0]
+	for i := range items {
+		n := len(out)
+		more, err := s.do(&items[i], out)
+		if err != nil {
+			clear(out[n:])
+			out = out[:n]
+			if err := s.fail(&items[i], err, 1); err != nil {
+				return err
+			}
+			continue
+		}
+		out = more
+	}
+	s.buf = out
+	err := s.emit(out)
+	clear(s.buf)
+	return err
+}
+
+func makeWhere(c *compiler, s *spec) (node, error) {
+	f, err := c.expr(s, "expr")
+	return &each{do: func(it *item, to []item) ([]item, error) {
+		ok, err := f.truth(it)
+		if ok {
+			to = append(to, *it)
+		}
+		return to, err
+	}}, err
+}
+
+func makeValidate(c *compiler, s *spec) (node, error) {
+	f, err := c.expr(s, "expr")
+	return &each{do: func(it *item, to []item) ([]item, error) {
+		ok, err := f.truth(it)
+		if err == nil && !ok {
+			err = parley.Errorf(parley.Unprocessable, "it is not so that %s", s.text("expr"))
+		}
+		return append(to, *it), err
+	}}, err
+}
+
+// jq compiles the program of a stage.
+func (c *compiler) jq(s *spec) (func(context.Context, any) ([]any, error), error) {
+	if c.o.JQ == nil {
+		return nil, s.wrong("jq", "jq is not available here", "give Options.JQ")
+	}
+	f, err := c.o.JQ(s.text("jq"))
+	if err != nil {
+		e, _ := errorsAs(err)
+		return nil, s.wrong("jq", e.Detail, e.Fix)
+	}
+	return f, nil
+}
+
+func makeMap(c *compiler, s *spec) (node, error) { return makeProgram(c, s, true) }
+func makeJQ(c *compiler, s *spec) (node, error)  { return makeProgram(c, s, false) }
+
+func makeProgram(c *compiler, s *spec, one bool) (node, error) {
+	f, err := c.jq(s)
+	n := &each{}
+	n.do = func(it *item, to []item) ([]item, error) {
+		data, err := it.value()
+		if err != nil {
+			return to, err
+		}
+		all, err := f(n.m.ctx, data)
+		if err != nil {
+			return to, err
+		}
+		if one && len(all) != 1 {
+			return to, parley.Errorf(parley.Unprocessable, "the program gives %d values; map needs one, jq takes any number", len(all))
+		}
+		for i, v := range all {
+			made, err := n.become(it, v, i)
+			if err != nil {
+				return to, err
+			}
+			to = append(to, made)
+		}
+		return to, nil
+	}
+	return n, err
+}
+
+func makeSplit(c *compiler, s *spec) (node, error) {
+	f, err := c.expr(s, "of")
+	n := &each{}
+	lines := func(it *item, to []item) ([]item, error) {
+		i := 0
+		for line := range bytes.Lines(it.event.Data) {
+			to = append(to, n.with(it, bytes.TrimSuffix(line, []byte("\n")), it.event.DataContentType, i))
+			i++
+		}
+		return to, nil
+	}
+	list := func(it *item, to []item) ([]item, error) {
+		v, err := it.value()
+		if err == nil && f != nil {
+			v, err = f.on(it)
+		}
+		all, ok := v.([]any)
+		if err == nil && !ok {
+			err = parley.Errorf(parley.Unprocessable, "there is %s where a list is needed", kindOf(v))
+		}
+		for i := range all {
+			made, err := n.become(it, all[i], i)
+			if err != nil {
+				return to, err
+			}
+			to = append(to, made)
+		}
+		return to, err
+	}
+	if n.do = list; s.on("lines") {
+		n.do = lines
+	}
+	return n, err
+}
+
+func makeGrep(_ *compiler, s *spec) (node, error) {
+	text := s.text("pattern")
+	if s.on("fixed-strings") {
+		text = regexp.QuoteMeta(text)
+	}
+	if s.on("ignore-case") {
+		text = "(?i)" + text
+	}
+	x, err := regexp.Compile(text)
+	if err != nil {
+		return nil, s.wrong("pattern", "it is no regular expression: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "see the syntax of RE2, or take it as it is with -F")
+	}
+	invert := s.on("invert-match")
+	return &each{do: func(it *item, to []item) ([]item, error) {
+		if x.Match(it.event.Data) != invert {
+			to = append(to, *it)
+		}
+		return to, nil
+	}}, nil
+}
