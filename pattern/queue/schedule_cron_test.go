@@ -157,17 +157,20 @@ var oracleZones = []string{
 	"Asia/Kathmandu", "Africa/Casablanca", "America/Santiago", "Pacific/Apia", "Asia/Beirut",
 }
 
-// TestCronOracle compares two years around changes of clocks, minute by minute.
+// TestCronOracle compares most of a year, with its changes of clocks, minute by
+// minute.
 func TestCronOracle(t *testing.T) {
 	crons := []string{"30 2 * * *", "*/20 1-3 * * *", "0,30 0 * * *", "15 * 25-31 3,10,11 *", "0 0 1 * mon", "59 23 */3 * *", "5 1,2,3 * * 0"}
-	from := time.Date(2010, 12, 31, 23, 30, 0, 0, time.UTC) // Apia's missing day is in it
-	to := from.AddDate(1, 3, 0)
 	for i, name := range oracleZones {
 		cron, err := ParseCron(crons[i%len(crons)])
 		if err != nil {
 			t.Fatal(err)
 		}
-		compare(t, cron, zone(t, name), from, to)
+		from := time.Date(2011, 3, 1, 23, 30, 0, 0, time.UTC)
+		if name == "Pacific/Apia" { // a day is missing at the end of the year
+			from = from.AddDate(0, 6, 0)
+		}
+		compare(t, cron, zone(t, name), from, from.AddDate(0, 8, 10))
 	}
 }
 

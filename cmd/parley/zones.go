@@ -1,0 +1,4 @@
+package main
+
+// Schedules are in zones, and not every machine has a zone database.
+import _ "time/tzdata"
