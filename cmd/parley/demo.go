@@ -58,6 +58,7 @@ func demoSteps() []demoStep {
 		{"One cursor, whatever the transport", (*demo).cursorStep},
 		{"A reader that was away misses nothing", (*demo).replayStep},
 		{"A limit says when to come back", (*demo).throttleStep},
+		{"A job has one worker, and outlives it", (*demo).queueStep},
 	}
 }
 

@@ -157,14 +157,19 @@ func parseCodes(text string) (d deadCodes, err error) {
 
 // outlet is a stream that several programs write to, line by line.
 type outlet struct {
-	mu sync.Mutex
-	w  io.Writer
+	mu     sync.Mutex
+	w      io.Writer
+	broken func() // called when whoever read us has left; nil = it does not matter
 }
 
-func (o *outlet) write(b []byte) {
+func (o *outlet) write(b []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, _ = o.w.Write(b) // whoever read us has left: the jobs go on
+	_, err := o.w.Write(b)
+	if err != nil && o.broken != nil {
+		o.broken()
+	}
+	return err
 }
 
 // lineWriter passes whole lines on to an outlet, and remembers the last one with
@@ -176,10 +181,12 @@ type lineWriter struct {
 	last   string
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. Its error closes the program's end, which then is told
+// as any program whose reader left.
 func (l *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
-	for len(p) > 0 {
+	var err error
+	for len(p) > 0 && err == nil {
 		i := bytes.IndexByte(p, '\n')
 		take := min(len(p), mostLine-len(l.part))
 		if i >= 0 {
@@ -189,16 +196,16 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 		p = p[take:]
 		if i >= 0 && i == take {
 			p = p[1:]
-			l.line(true)
+			err = l.line(true)
 		} else if len(l.part) >= mostLine {
-			l.line(l.prefix != "")
+			err = l.line(l.prefix != "")
 		}
 	}
-	return n, nil
+	return n - len(p), err
 }
 
 // line passes on what there is of a line, and its end if it is there.
-func (l *lineWriter) line(end bool) {
+func (l *lineWriter) line(end bool) error {
 	if text := bytes.TrimSpace(l.part); len(text) > 0 {
 		text = text[bytes.LastIndexByte(text, '\r')+1:] // what a progress bar showed last
 		l.last = oneLine(string(text[:min(len(text), queue.MaxCause)]), queue.MaxCause)
@@ -207,14 +214,15 @@ func (l *lineWriter) line(end bool) {
 	if end {
 		l.part = append(l.part, '\n')
 	}
-	l.to.write(l.part)
+	err := l.to.write(l.part)
 	l.part = l.part[:0]
+	return err
 }
 
 // flush ends a line that has no end.
 func (l *lineWriter) flush() {
 	if len(l.part) > 0 {
-		l.line(true)
+		_ = l.line(true) // the program is over
 	}
 }
 

@@ -162,10 +162,10 @@ func (a *app) newWork(f *workFlags, q *client.Queue, at *remote, program []strin
 	return w, nil
 }
 
-type writerFunc func([]byte)
+type writerFunc func([]byte) error
 
 // Write implements io.Writer.
-func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
+func (f writerFunc) Write(p []byte) (int, error) { return len(p), f(p) }
 
 // workerName tells this process from others.
 func workerName() string {
@@ -181,15 +181,28 @@ func (w *work) run(ctx context.Context) (answer, error) {
 	if err != nil {
 		return answer{}, asked(err)
 	}
-	leasing, enough := context.WithCancel(ctx)
-	defer enough()
-	w.enough = enough
+	if !signal.Ignored(syscall.SIGHUP) { // the terminal is gone: as a Ctrl-C
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
+	}
+	ctx, alone := context.WithCancel(ctx)
+	defer alone()
+	w.lines.broken = alone
+	var leasing, life context.Context
 	var kill context.CancelFunc
-	w.kill, kill = context.WithCancel(context.WithoutCancel(ctx))
+	leasing, w.enough = context.WithCancel(ctx)
+	defer w.enough()
+	life, kill = context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	signals := make(chan os.Signal, 2)
+	w.kill = life
+	signals, pipes := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	// Without this, a write to a reader that left would end this process, and the
+	// programs would go on without it.
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
 	over := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() { w.watch(ctx, signals, over, kill) })
@@ -326,8 +339,8 @@ func (w *work) tell(r worked) {
 	w.tally[r.Outcome]++
 	w.mu.Unlock()
 	if w.app.json {
-		line, _ := json.Marshal(r) // strings and numbers
-		w.lines.write(append(line, '\n'))
+		line, _ := json.Marshal(r)            // strings and numbers
+		_ = w.lines.write(append(line, '\n')) // if nobody reads us, no more jobs are taken
 		return
 	}
 	text := fmt.Sprintf("job %s: %s, attempt %d, %s", r.Job, r.Outcome, r.Attempt, time.Duration(r.Seconds*float64(time.Second)).Round(time.Millisecond))
@@ -337,7 +350,7 @@ func (w *work) tell(r worked) {
 	if r.Outcome != "done" {
 		text = w.app.paint(red, text)
 	}
-	w.command.err.write([]byte(text + "\n"))
+	_ = w.command.err.write([]byte(text + "\n")) // talk
 }
 
 func (w *work) answer() answer {
