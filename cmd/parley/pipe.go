@@ -16,6 +16,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/internal/suggest"
+	"github.com/parleyhq/parley/pattern/pipe/graph"
 	"github.com/parleyhq/parley/pattern/pipe/lang"
 	"github.com/parleyhq/parley/pattern/pipe/unix"
 	"github.com/parleyhq/parley/server"
@@ -24,22 +25,34 @@ import (
 func (a *app) pipeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pipe TEXT",
-		Short: "Run a pipe of stages over files and standard input.",
+		Short: "Run a pipe of stages, over files and standard input or over events.",
 		Example: `  parley pipe 'cat file.txt | grep error | sort | uniq'
   tail -f app.log | parley pipe 'grep -v DEBUG | cut -d " " -f 1,3-'
   parley pipe 'sort -t , -k 2,2n sales.csv | head -n 3'
   parley pipe 'cat words | exec tr a-z A-Z | sort | uniq -c'
+  parley pipe 'topic orders | where data.total > 100 | map {id: .id} | topic big-orders'
+  parley pipe 'file sales.ndjson | window 1h --key data.city --of data.total | stdout'
   parley pipe explain 'cat file.txt | sort | uniq'   what it does, and what it keeps
   parley pipe lint 'cat file.txt | uniq'             what looks like a mistake
   parley pipe fmt 'cat "a.txt"|sort'                 in its one form`,
-		Long: "Stages do what GNU's programs do under LC_ALL=C, byte for byte:\n\n" + kindLines() + `
-The first reads the files that it names, or standard input. Words, quotes and file
+		Long: "Over bytes, stages do what GNU's programs do under LC_ALL=C, byte for byte:\n\n" + kindLines() + `
+A pipe with a stage that only events have is one over events, each a CloudEvent:
+
+` + eventKindLines() + `
+Of a pipe over bytes the first reads the files that it names, or standard input. Words, quotes and file
 name patterns are those of a shell. Exit code 3 says that a grep at the end found
 nothing; a program of exec that fails gives its own exit code.`,
 		Args: exactly("TEXT"),
 	}
+	at, from := a.remoteFlags(c), fromFlag(c)
 	longest := c.Flags().String("max-line", "16MiB", "the longest `SIZE` of a line that a stage takes which works line by line")
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		if isYAML(args[0]) {
+			return answer{}, usagef("write: parley pipe run "+args[0], "%s is a file", args[0])
+		}
+		if graph.IsText(args[0]) {
+			return a.runEvents(ctx, args[0], at, *from)
+		}
 		most, err := server.ParseSize(*longest)
 		if err != nil || most < 128<<10 || most > math.MaxInt32 {
 			return answer{}, usagef("write it like 64MiB: 128KiB to 2GiB", "--max-line %s is not the size of a line", *longest)
@@ -47,9 +60,10 @@ nothing; a program of exec that fails gives its own exit code.`,
 		return a.runPipe(ctx, args[0], int(most))
 	})
 	c.AddCommand(
-		a.pipeTool("explain", "Say what each stage of a pipe does, and what it keeps in memory.", `  parley pipe explain 'cat file.txt | grep error | sort | uniq'`, explainPipe),
-		a.pipeTool("lint", "Find what looks like a mistake in a pipe.", `  parley pipe lint 'cat file.txt | uniq'`, lintPipe),
-		a.pipeTool("fmt", "Write a pipe without needless quotes and blanks.", `  parley pipe fmt 'cat "file.txt"|sort'`, formatPipe),
+		a.pipeRunCommand(), a.pipeTestCommand(), a.pipeGraphCommand(),
+		a.pipeTool("explain", "Say what each stage of a pipe does, and what it keeps in memory.", `  parley pipe explain 'cat file.txt | grep error | sort | uniq'`, explainPipe, explainEvents),
+		a.pipeTool("lint", "Find what looks like a mistake in a pipe.", "  parley pipe lint 'cat file.txt | uniq'\n  parley pipe lint big-orders.yaml", lintPipe, lintEvents),
+		a.pipeFormatCommand(),
 	)
 	return c
 }
@@ -70,11 +84,29 @@ func kindLines() string {
 	return b.String()
 }
 
+// eventKindLines lists the stages of pipes over events.
+func eventKindLines() string {
+	var b strings.Builder
+	for _, k := range graph.Kinds() {
+		if !k.Absent {
+			fmt.Fprintf(&b, "  %-32s %s\n", k.Synopsis(), k.Doc)
+		}
+	}
+	return b.String()
+}
+
 // pipeTool is a command that looks at a pipe and does not run it.
-func (a *app) pipeTool(name, short, example string, do func(*unix.Plan) answer) *cobra.Command {
+func (a *app) pipeTool(name, short, example string, do func(*unix.Plan) answer, events func(*eventPipe) answer) *cobra.Command {
 	return &cobra.Command{
-		Use: name + " TEXT", Short: short, Example: example, Args: exactly("TEXT"),
+		Use: name + " TEXT|FILE", Short: short, Example: example, Args: exactly("TEXT"),
 		RunE: a.command(func(_ context.Context, args []string) (answer, error) {
+			if isEvents(args[0]) {
+				p, err := a.readEvents(args[0])
+				if err != nil {
+					return answer{}, err
+				}
+				return events(p), nil
+			}
 			plan, err := unix.Compile(args[0])
 			if err != nil {
 				return answer{}, a.mistaken(err)
@@ -82,6 +114,31 @@ func (a *app) pipeTool(name, short, example string, do func(*unix.Plan) answer) 
 			return do(plan), nil
 		}),
 	}
+}
+
+func (a *app) pipeFormatCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "fmt TEXT|FILE", Short: "Write a pipe in its one form.", Args: exactly("TEXT"),
+		Example: `  parley pipe fmt 'cat "file.txt"|sort'
+  parley pipe fmt big-orders.yaml
+  parley pipe fmt --other 'topic orders | topic copy' > copy.yaml`,
+	}
+	other := c.Flags().Bool("other", false, "a pipe over events in its other form: a text as YAML, YAML as a text")
+	c.RunE = a.command(func(_ context.Context, args []string) (answer, error) {
+		if isEvents(args[0]) {
+			p, err := a.readEvents(args[0])
+			if err != nil {
+				return answer{}, err
+			}
+			return formatEvents(p, *other)
+		}
+		plan, err := unix.Compile(args[0])
+		if err != nil {
+			return answer{}, a.mistaken(err)
+		}
+		return formatPipe(plan), nil
+	})
+	return c
 }
 
 func explainPipe(p *unix.Plan) answer {

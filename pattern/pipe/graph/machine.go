@@ -16,10 +16,10 @@ const MostWaiting = 10_000
 // node is a stage of a machine.
 type node interface {
 	push(items []item) error
-	tick() error             // the time has moved on
-	end() error              // after the last push
-	due() (time.Time, bool)  // when tick has something to do
-	held(visit func(*item))  // what it keeps
+	tick() error            // the time has moved on
+	end() error             // after the last push
+	due() (time.Time, bool) // when tick has something to do
+	held(visit func(*item)) // what it keeps
 	common() *stage
 }
 
