@@ -22,6 +22,7 @@ type Config struct {
 	Tokens    []door.Token
 	Anonymous []string // scopes
 	Topics    Topics
+	Queues    Queues
 	HTTP      HTTP
 	Limits    Limits
 	Throttle  Throttle
@@ -41,7 +42,7 @@ type Topics struct {
 func Fields() []Field {
 	var all []Field
 	for _, part := range [][]Field{
-		engineFields(), listenFields(), grpcFields(), tlsFields(), natsFields(), accessFields(), routeFields(), topicFields(), limitFields(), throttleFields(), logFields(),
+		engineFields(), listenFields(), grpcFields(), tlsFields(), natsFields(), accessFields(), routeFields(), topicFields(), queueFields(), limitFields(), throttleFields(), logFields(),
 	} {
 		all = append(all, part...)
 	}

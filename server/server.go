@@ -13,6 +13,7 @@ import (
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/internal/run"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 	"github.com/parleyhq/parley/wire/grpcapi/envoyrls"
@@ -47,6 +48,7 @@ type parts struct {
 	topics *topic.Registry
 	hub    *pubsub.Hub
 	limits *policy.Registry
+	queues *queue.Registry
 	copy   httpapi.Snapshot
 	life   context.Context //nolint:containedctx // of the server, which connections share
 }
@@ -128,8 +130,12 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	if err != nil {
 		return err
 	}
+	queues, err := s.queues(ctx, log, st.host, topics)
+	if err != nil {
+		return err
+	}
 	hub := pubsub.NewHub(log, topics, cursor.NewSealer(keys...), pubsub.Options{})
-	p := parts{topics: topics, hub: hub, limits: limits, copy: st.copy, life: life}
+	p := parts{topics: topics, hub: hub, limits: limits, queues: queues, copy: st.copy, life: life}
 	home := door.Listen(at.http, s.tls, door.Limits{Connections: s.cfg.Limits.Connections, PerIP: s.cfg.Limits.PerIP})
 	api, err := s.api(p, home)
 	if err != nil {
@@ -144,6 +150,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 		g.Add("counts", counts)
 	}
 	g.Add("limits", limits.Run)
+	g.Add("queues", queues.Run)
 	g.Add("lives", s.lives.Run)
 	if at.grpc != nil {
 		rpc, err := s.rpc(p)
@@ -163,7 +170,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 func (s *Server) api(p parts, home *door.Listener) (*httpapi.API, error) {
 	return httpapi.New(httpapi.Options{
 		Topics: p.topics, Hub: p.hub, Lives: s.lives, Context: p.life, Home: home,
-		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, Observe: s.metrics, Log: s.log,
+		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, Queues: p.queues, Observe: s.metrics, Log: s.log,
 		Limits:   httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
 		Access:   s.access(),
 		Snapshot: p.copy,

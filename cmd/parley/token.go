@@ -25,8 +25,8 @@ func (a *app) tokenCommand() *cobra.Command {
 		Long: `The token is printed once and kept nowhere. What follows it belongs into
 parley.yaml: it holds only hashes, by which the token can be checked.
 
-A scope is VERB or VERB:PATTERN; the verbs are publish, read, manage, throttle,
-admin and * for everything.`,
+A scope is VERB or VERB:PATTERN; the verbs are publish, read, manage, enqueue,
+work, throttle, admin and * for everything.`,
 		Args: exactly("NAME"),
 	}
 	c.Flags().StringArrayVar(&scopes, "scope", nil, "what the token may do, `VERB[:PATTERN]`; may be repeated")

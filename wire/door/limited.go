@@ -33,6 +33,12 @@ func actionOf(r *Request) policy.Action {
 	if r.Verb == "publish" || strings.HasPrefix(r.Route.Name, "publish") {
 		return policy.Publish
 	}
+	switch r.Route.Name {
+	case "queue-enqueue":
+		return policy.Enqueue
+	case "queue-lease":
+		return policy.Work
+	}
 	switch r.Route.Pattern {
 	case "poll":
 		return policy.Poll

@@ -12,7 +12,7 @@ import (
 // on everything, and "*" everything.
 type Scope struct {
 	Verb string // one of Verbs, or "*"
-	On   string // a pattern of topics, or of limits for throttle; "" = everything
+	On   string // a pattern of topics, of limits for throttle, of queues for enqueue and work; "" = everything
 }
 
 // Verbs lists the verbs and what they allow.
@@ -20,8 +20,10 @@ var Verbs = map[string]string{
 	"publish":  "publish events to topics",
 	"read":     "read events of topics by any pattern, and their settings",
 	"manage":   "create, change and delete topics",
+	"enqueue":  "add jobs to queues",
+	"work":     "lease jobs of queues, settle them, and look at them",
 	"throttle": "check limits, and see them",
-	"admin":    "see the server's own state, metrics, internal topics and configuration, and change its limits",
+	"admin":    "see the server's own state, metrics, internal topics and configuration, and change its limits and queues",
 	"*":        "everything",
 }
 
@@ -29,7 +31,7 @@ var Verbs = map[string]string{
 func ParseScope(s string) (Scope, error) {
 	verb, on, _ := strings.Cut(s, ":")
 	if _, ok := Verbs[verb]; !ok {
-		return Scope{}, parley.BadField("scope", "no such verb: "+verb, "use publish, read, manage, throttle, admin or *")
+		return Scope{}, parley.BadField("scope", "no such verb: "+verb, "use publish, read, manage, enqueue, work, throttle, admin or *")
 	}
 	if on == "*" || on == ">" {
 		on = ""

@@ -84,14 +84,15 @@ func (a *API) admit(x *exchange) error {
 
 // limits asks Admission, unless the handler does.
 func (x *exchange) limits() error {
-	topic := x.R.PathValue("topic")
-	switch {
-	case x.Route.Late:
+	if x.Route.Late {
 		return nil
-	case topic == "":
-		return x.Admit()
 	}
-	return x.Admit(topic)
+	for _, name := range [...]string{"topic", "queue"} {
+		if on := x.R.PathValue(name); on != "" {
+			return x.Admit(on)
+		}
+	}
+	return x.Admit()
 }
 
 // identify finds out who asks. A token may be in one place only (RFC 6750 §2).

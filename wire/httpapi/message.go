@@ -26,6 +26,20 @@ func messageOf(h http.Header, body []byte) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
+	m, err := eventsOf(h, body)
+	if err != nil || key == "" {
+		return m, err
+	}
+	for i := range m.events {
+		if e := &m.events[i]; e.Extensions[parley.PartitionKey] == "" {
+			e.Set(parley.PartitionKey, key)
+		}
+	}
+	return m, nil
+}
+
+// eventsOf is messageOf without a key.
+func eventsOf(h http.Header, body []byte) (message, error) {
 	contentType, _, err := single(h, "Content-Type")
 	if err != nil {
 		return message{}, err
@@ -40,15 +54,7 @@ func messageOf(h http.Header, body []byte) (message, error) {
 	} else if m.events, _, err = parley.ParseHTTP(h, body); err != nil {
 		err = m.asRead(err)
 	}
-	if err != nil || key == "" {
-		return m, err
-	}
-	for i := range m.events {
-		if e := &m.events[i]; e.Extensions[parley.PartitionKey] == "" {
-			e.Set(parley.PartitionKey, key)
-		}
-	}
-	return m, nil
+	return m, err
 }
 
 // plainEvents makes events of data, completed by the Parley- fields.

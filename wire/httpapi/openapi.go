@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -56,7 +57,7 @@ func operation(r *door.Route) map[string]any {
 		success["content"] = content
 	}
 	responses := map[string]any{strconv.Itoa(status): success}
-	if r.Name == "topic-put" || r.Name == "limit-put" {
+	if r.Name == "topic-put" || r.Name == "limit-put" || r.Name == "queue-put" {
 		responses["201"] = map[string]any{"description": "Created", "content": success["content"]}
 	}
 	addErrors(responses, r)
@@ -194,6 +195,8 @@ func schemaOf(t reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "format": "date-time"}
 	case t == reflect.TypeFor[json.RawMessage]():
 		return map[string]any{"type": "object"}
+	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+		return map[string]any{"type": "string"}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

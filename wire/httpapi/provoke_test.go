@@ -61,14 +61,16 @@ type provoker struct {
 	route *door.Route
 	log   *faulty
 	limit *throttler
+	token string // of a lease of queue a
 }
 
-func newProvoker(t *testing.T, name string) *provoker {
+func newProvoker(t *testing.T, name string, code parley.Code) *provoker {
 	p := &provoker{log: &faulty{Log: memlog.New(memlog.Options{})}, limit: &throttler{}}
 	p.rig = newRig(t, func(s *setup) {
 		s.log, s.Admission, s.Limits.Body, s.Limits.Lives = p.log, p.limit, 1000, 1
 		s.Throttle = limitsOver(t, p.log, policy.Options{MaxLimits: 1, Fixed: map[string]policy.Definition{"fixed": {Limit: "1/s"}, "wide": {Limit: "concurrency 1"}}})
 		s.topics.AutoCreate, s.topics.MaxTopics = false, 3
+		s.queues.AutoCreate, s.queues.MaxQueues, s.queues.Fixed = code != parley.NotFound, 3, fixedQueue
 		s.Snapshot = func(context.Context, io.Writer) error { return p.log.err() }
 	})
 	for i := range p.api.routes {
@@ -79,6 +81,10 @@ func newProvoker(t *testing.T, name string) *provoker {
 	if res, answer := p.do("PUT", "/v1/limits/a", `{"limit":"5/s"}`); res.StatusCode != 201 {
 		t.Fatal(answer)
 	}
+	if res, answer := p.do("PUT", "/v1/queues/a", ""); res.StatusCode != 201 {
+		t.Fatal(answer)
+	}
+	p.token = p.readyQueue(t)
 	for _, topic := range []string{"a", "wide"} {
 		body := "{}"
 		if topic == "wide" {
@@ -91,9 +97,15 @@ func newProvoker(t *testing.T, name string) *provoker {
 	return p
 }
 
+// sample is that of the route, with the lease that there is.
+func (p *provoker) sample() (method, path, body string, header []string) {
+	method, path, body, header = sample(p.route)
+	return method, strings.ReplaceAll(path, "{lease}", p.token), strings.ReplaceAll(body, "{lease}", p.token), header
+}
+
 // send is the sample of the route with a change of its path, body and header.
 func (p *provoker) send(change func(path, body string) (string, string), header ...string) (*http.Response, string) {
-	method, path, body, with := sample(p.route)
+	method, path, body, with := p.sample()
 	if change != nil {
 		path, body = change(path, body)
 	}
@@ -102,7 +114,7 @@ func (p *provoker) send(change func(path, body string) (string, string), header 
 
 func (p *provoker) elsewhere(name string) (*http.Response, string) {
 	return p.send(func(path, body string) (string, string) {
-		path = strings.NewReplacer("topics/a", "topics/"+name, "topic=a", "topic="+name, "limits/a", "limits/"+name).Replace(path)
+		path = strings.NewReplacer("topics/a", "topics/"+name, "topic=a", "topic="+name, "limits/a", "limits/"+name, "queues/a", "queues/"+name, "leases/a~", "leases/"+name+"~").Replace(path)
 		return path, strings.ReplaceAll(body, `"topic":"a"`, `"topic":"`+name+`"`)
 	})
 }
@@ -131,7 +143,7 @@ var provoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 	parley.NotFound:  func(p *provoker) (*http.Response, string) { return p.elsewhere("missing") },
 	parley.Unsupported: func(p *provoker) (*http.Response, string) {
 		if p.route.Pattern == "websocket" {
-			return p.do("GET", "/v1/topics/a/ws", "")
+			return p.do("GET", strings.Replace(p.route.Path, "{topic}", "a", 1), "")
 		}
 		return p.send(nil, "Content-Encoding", "br")
 	},
@@ -156,7 +168,7 @@ var provoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 		}, "Idempotency-Key", `"k"`)
 	},
 	parley.Timeout: func(p *provoker) (*http.Response, string) {
-		method, path, body, _ := sample(p.route)
+		method, path, body, _ := p.sample()
 		_, br := p.raw(method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + strconv.Itoa(len(body)+1) + "\r\n\r\n" + body)
 		return p.response(br, method)
 	},
@@ -175,7 +187,7 @@ var provoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 		case "poll":
 			p.hold()
 			return p.query("wait=5s")
-		case "websocket":
+		case "websocket", "publish-batches":
 			p.hold()
 			return p.send(nil)
 		case "publish", "publish-all":
@@ -214,10 +226,14 @@ func TestEveryErrorOfTheTableHappens(t *testing.T) {
 }
 
 func provoke(t *testing.T, name string, code parley.Code) {
-	p := newProvoker(t, name)
+	p := newProvoker(t, name, code)
 	var res *http.Response
 	var body string
-	if way := provoked[code]; way != nil {
+	way := provoked[code]
+	if p.route.Pattern == "queue" && queueProvoked[code] != nil {
+		way = queueProvoked[code]
+	}
+	if way != nil {
 		res, body = way(p)
 	} else {
 		res, body = p.fault(code)

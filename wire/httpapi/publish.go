@@ -88,7 +88,7 @@ func (a *API) publish(c *door.Call) error {
 	if err != nil {
 		return err
 	}
-	stamp(m.events, c.Trace, c.R.Header)
+	stampAll(m.events, c.Trace, c.R.Header)
 	placed, replayed, err := a.opt.Topics.Publish(c.Context(), name, m.events, topic.PublishOptions{IdempotencyKey: key})
 	if err != nil {
 		return keyMisused(key, m.asSent(err))
@@ -127,7 +127,7 @@ func (a *API) publishAll(c *door.Call) error {
 		if batches[i], err = topicEvents(t); err != nil {
 			return inTopic(err, i)
 		}
-		stamp(batches[i].Events, c.Trace, c.R.Header)
+		stampAll(batches[i].Events, c.Trace, c.R.Header)
 	}
 	if err := c.Admit(names...); err != nil {
 		return err
@@ -222,14 +222,16 @@ func answerPlaced(w http.ResponseWriter, placed []topic.Placed, replayed bool) e
 	return clientGone(err)
 }
 
-// stamp gives the events the trace of their request, unless they have their own.
-func stamp(events []parley.Event, t door.Trace, h http.Header) {
-	if h.Get("Traceparent") == "" {
-		return // nobody traces
-	}
+// stampAll gives the events the trace of their request, unless they have their own.
+func stampAll(events []parley.Event, t door.Trace, h http.Header) {
 	for i := range events {
-		if events[i].Extensions["traceparent"] == "" {
-			events[i].Set("traceparent", t.String())
-		}
+		stamp(&events[i], t, h)
+	}
+}
+
+// stamp is stampAll of one event. Without a trace in the request, nobody traces.
+func stamp(e *parley.Event, t door.Trace, h http.Header) {
+	if h.Get("Traceparent") != "" && e.Extensions["traceparent"] == "" {
+		e.Set("traceparent", t.String())
 	}
 }

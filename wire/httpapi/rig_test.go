@@ -16,10 +16,12 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/cursor"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 )
@@ -28,6 +30,7 @@ import (
 type setup struct {
 	Options
 	topics topic.Options
+	queues queue.RegistryOptions
 	log    parley.Log   // nil = memlog
 	listen net.Listener // nil = in memory
 	tls    *tls.Config
@@ -36,20 +39,22 @@ type setup struct {
 // rig is a whole door over the in-memory engine and network, in one process; it
 // runs inside a synctest bubble, too.
 type rig struct {
-	t      testing.TB
-	api    *API
-	log    parley.Log
-	topics *topic.Registry
-	lives  *door.Lives
-	home   *door.Listener
-	dial   func(context.Context) (net.Conn, error)
-	client *http.Client
+	t        testing.TB
+	api      *API
+	log      parley.Log
+	topics   *topic.Registry
+	queues   *queue.Registry
+	abdicate func() // has nobody own the queues any more
+	lives    *door.Lives
+	home     *door.Listener
+	dial     func(context.Context) (net.Conn, error)
+	client   *http.Client
 }
 
 func newRig(t testing.TB, change func(*setup)) *rig {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background()) // outlives the test, until Cleanup has drained
-	s := setup{topics: topic.Options{AutoCreate: true}}
+	s := setup{topics: topic.Options{AutoCreate: true}, queues: queue.RegistryOptions{AutoCreate: true, Logger: slog.New(slog.DiscardHandler)}}
 	s.Context, s.Lives, s.Log = ctx, door.NewLives(), slog.New(slog.DiscardHandler)
 	if change != nil {
 		change(&s)
@@ -65,9 +70,17 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 		t.Fatal(err)
 	}
 	hub := pubsub.NewHub(s.log, r.topics, cursor.NewSealer(cursor.Key{ID: 1, Secret: [32]byte{7}}), pubsub.Options{})
-	r.listen(&s)
-	s.Topics, s.Hub, s.Home = r.topics, hub, r.home
 	var err error
+	if r.queues, err = queue.NewRegistry(s.log, new(shard.Local), s.queues); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.queues.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	owning, abdicate := context.WithCancel(ctx)
+	r.abdicate = abdicate
+	r.listen(&s)
+	s.Queues, s.Topics, s.Hub, s.Home = r.queues, r.topics, hub, r.home
 	if r.api, err = New(s.Options); err != nil {
 		t.Fatal(err)
 	}
@@ -84,10 +97,11 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 			served.Done()
 		}
 	}
-	done := make(chan struct{}, 5)
+	done := make(chan struct{}, 6)
 	parts := []func(){
 		func() { _ = hub.Run(ctx) },
 		func() { _ = r.topics.Run(ctx) },
+		func() { _ = r.queues.Run(owning) },
 		func() { _ = r.lives.Run(ctx) },
 		func() { _ = r.home.Run() },
 		func() { _ = srv.Serve(r.home) },

@@ -17,10 +17,14 @@ var verbless = map[string]string{
 	"sse-many":    "the query names the topics: each is asked for before anything is read",
 	"topic-list":  "shows only the topics that the caller may read",
 	"limit-list":  "shows only the limits that the caller may check",
-	"openapi":     "the description of the API is the same for everybody",
-	"asyncapi":    "the description of the API is the same for everybody",
-	"errors":      "the list of errors is the same for everybody",
+	"queue-list":  "shows only the queues that the caller may work for or administer",
+	"queue-ack":   ofALease, "queue-nack": ofALease, "queue-extend": ofALease, "queue-dead": ofALease,
+	"openapi":  "the description of the API is the same for everybody",
+	"asyncapi": "the description of the API is the same for everybody",
+	"errors":   "the list of errors is the same for everybody",
 }
+
+const ofALease = "the lease names the queue: it is asked for before anything is read"
 
 // tokens makes an identifier with a token for each list of scopes.
 func tokens(t *testing.T, scopes ...string) (door.Identifier, []string) {
@@ -43,7 +47,7 @@ func tokens(t *testing.T, scopes ...string) (door.Identifier, []string) {
 
 // sample is a request to a route that is right but for what a test makes wrong.
 func sample(route *door.Route) (method, path, body string, header []string) {
-	path = strings.NewReplacer("{topic}", "a", "{limit}", "a").Replace(route.Path)
+	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{job}", "3").Replace(route.Path)
 	switch route.Name {
 	case "publish":
 		body = "x"
@@ -55,9 +59,21 @@ func sample(route *door.Route) (method, path, body string, header []string) {
 		body = `{"limit":"1/s"}`
 	case "limit-check":
 		body = `{"key":"k"}`
+	case "queue-put":
+		body = `{"max_attempts":7}`
+	case "queue-enqueue":
+		body = "x"
+	case "queue-purge":
+		body = `{"states":["dead"]}`
+	case "queue-cancel-many":
+		body = `{"ids":["3"]}`
+	case "queue-reschedule":
+		body = `{"delay":"1h"}`
+	case "queue-settle":
+		body = `{"settlements":[{"lease":"{lease}","action":"ack"}]}`
 	case "topic-put":
 		body = `{"max_event":1000}`
-	case "websocket":
+	case "websocket", "publish-batches":
 		header = []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}
 	}
 	if route.Accept != "" {

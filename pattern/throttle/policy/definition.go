@@ -25,9 +25,9 @@ type Definition struct {
 	// Key is what requests are counted by: ip, token, topic, path, route, everyone
 	// or header:NAME, or several joined by "+". Default ip. Checks bring their own.
 	Key string `json:"key,omitempty"`
-	// On is what the limit is applied to: publish, subscribe, poll or request (all
-	// of them, and everything else), each on the topics of a pattern if one
-	// follows, as in publish:orders.>. Empty: to nothing but checks.
+	// On is what the limit is applied to: publish, subscribe, poll, enqueue, work or
+	// request (all of them, and everything else), each on the topics or queues of a
+	// pattern if one follows, as in publish:orders.>. Empty: to nothing but checks.
 	On []string `json:"on,omitempty"`
 	// Mode is enforce, the default, or shadow: then it is only counted what would
 	// be refused.

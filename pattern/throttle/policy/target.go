@@ -16,6 +16,8 @@ const (
 	Publish   Action = "publish"   // events, by a request or by a message on a connection
 	Subscribe Action = "subscribe" // a stream of events: server-sent events, WebSocket, gRPC
 	Poll      Action = "poll"
+	Enqueue   Action = "enqueue" // jobs; the topic is the queue
+	Work      Action = "work"    // leasing jobs, not settling them; the topic is the queue
 	AnyAction Action = "request"
 )
 
@@ -35,9 +37,9 @@ func parseTargets(on []string) ([]target, error) {
 		word, pattern, given := strings.Cut(text, ":")
 		t := target{action: Action(word), topics: pattern}
 		switch t.action {
-		case Publish, Subscribe, Poll, AnyAction:
+		case Publish, Subscribe, Poll, Enqueue, Work, AnyAction:
 		default:
-			return nil, parley.BadField(field, strconv.Quote(word)+" is nothing that can be limited", "use publish, subscribe, poll or request, and if wanted a topic pattern, as in publish:orders.>")
+			return nil, parley.BadField(field, strconv.Quote(word)+" is nothing that can be limited", "use publish, subscribe, poll, enqueue, work or request, and if wanted a pattern, as in publish:orders.>")
 		}
 		if !given {
 			out = append(out, t)
