@@ -168,6 +168,14 @@ func (r *Registry) Retired(number uint64) bool {
 	return !live && number >= FirstNumber && number < r.machine.next
 }
 
+// Epoch is that of the newest creation which is known here: a topic of an epoch up
+// to it that is not found is gone for good.
+func (r *Registry) Epoch() uint32 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.machine.epoch
+}
+
 // Ensure gives a topic and makes it when it is not there and Options.AutoCreate
 // is on; an ephemeral topic is made always. Errors: Forbidden for an internal
 // name, Invalid for one that is no name, NotFound, Overloaded, and those of the

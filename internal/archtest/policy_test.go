@@ -47,6 +47,7 @@ var rules = []rule{
 	{pkgs: "pattern/throttle/sharded", ours: ". base/journal base/shard pattern/throttle", never: "net/... os/...", why: "counts with one owner stand on base/shard, apart from the arithmetic"},
 	{pkgs: "pattern/throttle/valkey", ours: ". pattern/throttle pattern/throttle/outage", third: "github.com/valkey-io/ github.com/redis/", why: "third-party code that only some need lives in a sub-package"},
 	{pkgs: "pattern/pubsub/exprfilter", ours: all + "pattern/pubsub", third: "github.com/expr-lang/expr", why: "third-party code that only some need lives in a sub-package"},
+	{pkgs: "pattern/stream/schema", ours: ". base/topic", third: "github.com/santhosh-tekuri/jsonschema/", never: "net os/...", why: "third-party code that only some need lives in a sub-package; a schema never reads what it refers to"},
 	{pkgs: "pattern/pipe/jq", ours: all + "pattern/pipe", third: "github.com/itchyny/gojq", why: "third-party code that only some need lives in a sub-package"},
 	{
 		pkgs: "pattern/pubsub pattern/rpc pattern/stream", ours: all, never: "net os os/exec",
