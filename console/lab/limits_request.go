@@ -84,14 +84,17 @@ func (r LimitRequest) schedule() (turns []turn) {
 	between := func(from, to float64) time.Duration {
 		return time.Duration((from + (to-from)*random.Float64()) * float64(w)).Round(time.Microsecond)
 	}
+	// Callers of a burst keep a distance, so that they arrive in the order of their turns.
 	burst := func(n int64, from, to float64) {
-		for range n {
-			turns = append(turns, turn{at: between(from, to), stay: between(0.6, 1.4)})
+		step := (to - from) / float64(n)
+		for i := range n {
+			begin := from + float64(i)*step
+			turns = append(turns, turn{at: between(begin, begin+step/2), stay: between(0.6, 1.4)})
 		}
 	}
 	switch r.Experiment {
 	case Manners:
-		burst(3*r.Quota, 0, 0.1)
+		burst(3*r.Quota, 0, 0.2)
 	case Club:
 		burst(3*r.Quota+2, 0, 0.8)
 	default:

@@ -89,7 +89,7 @@ func testRejectOrShape(t *testing.T) {
 	if reject.Requests != 12+8+4 || reject.Refused != 8+4 || reject.Waited.Max < 2000 {
 		t.Errorf("reject: %+v, want three rounds a second apart", reject)
 	}
-	if shape.Requests != 12 || shape.Refused != 0 || shape.Waited.Max < 1900 || shape.Waited.Max > 2000 {
+	if shape.Requests != 12 || shape.Refused != 0 || shape.Waited.Max < 1800 || shape.Waited.Max > 2000 {
 		t.Errorf("shape: %+v, want the last to wait for two windows", shape)
 	}
 	for _, c := range got.calls {

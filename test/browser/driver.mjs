@@ -30,6 +30,8 @@ const commands = {
   },
   eval: ({ page, js }) => pages[page].page.evaluate(js),
   click: ({ page, selector }) => pages[page].page.click(selector, { timeout: 10_000 }),
+  fill: ({ page, selector, text }) => pages[page].page.fill(selector, text, { timeout: 10_000 }),
+  press: ({ page, keys }) => pages[page].page.keyboard.press(keys),
   async axe({ page }) {
     await pages[page].page.evaluate(axeSource)
     const { violations } = await pages[page].page.evaluate(() => globalThis.axe.run())

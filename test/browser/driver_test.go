@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -133,11 +134,31 @@ func (p *page) click(selector string) {
 	p.b.do(p.t, map[string]any{"do": "click", "page": p.n, "selector": selector}, nil)
 }
 
+// fill types into a field, instead of what it holds.
+func (p *page) fill(selector, text string) {
+	p.t.Helper()
+	p.b.do(p.t, map[string]any{"do": "fill", "page": p.n, "selector": selector, "text": text}, nil)
+}
+
+// press presses keys one after the other, as Playwright calls them.
+func (p *page) press(keys ...string) {
+	p.t.Helper()
+	for _, k := range keys {
+		p.b.do(p.t, map[string]any{"do": "press", "page": p.n, "keys": k}, nil)
+	}
+}
+
 // clean wants no error in the console, no request that leaves this machine, and
 // nothing that axe objects to.
 func (p *page) clean() {
 	p.t.Helper()
 	p.quiet()
+	p.accessible()
+}
+
+// accessible wants nothing that axe objects to.
+func (p *page) accessible() {
+	p.t.Helper()
 	var violations []string
 	p.b.do(p.t, map[string]any{"do": "axe", "page": p.n}, &violations)
 	for _, v := range violations {
@@ -145,13 +166,16 @@ func (p *page) clean() {
 	}
 }
 
-// quiet wants no error in the console and no request that leaves this machine.
-func (p *page) quiet() {
+// quiet wants no error in the console, but those that are named, and no request that
+// leaves this machine.
+func (p *page) quiet(but ...string) {
 	p.t.Helper()
 	var errors, requests []string
 	p.b.do(p.t, map[string]any{"do": "errors", "page": p.n}, &errors)
 	for _, e := range errors {
-		p.t.Errorf("console: %s", e)
+		if !slices.ContainsFunc(but, func(known string) bool { return strings.Contains(e, known) }) {
+			p.t.Errorf("console: %s", e)
+		}
 	}
 	p.b.do(p.t, map[string]any{"do": "requests", "page": p.n}, &requests)
 	for _, r := range requests {

@@ -1,14 +1,15 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { json, problemOf, token, type Problem } from '../../api';
 import { cli, Code, goMain, goString, sh, ts, type Snippet } from '../../code';
-import { bytes, count, ms } from '../../format';
+import { count } from '../../format';
 import { useKeys } from '../../keys';
-import { place, setQuery } from '../../router';
-import { Copy, Empty, ErrorPanel, Field, Tabs } from '../../ui';
+import { go, place, setQuery, to } from '../../router';
+import { Empty, ErrorPanel, Field, Tabs } from '../../ui';
 import { FigureTable } from './figures';
-import { Player } from './player';
-import { Run, type Lane, type Message, type Request } from './run';
-import { Sequence } from './sequence';
+import { LimitLab } from './limits';
+import type { Experiment } from './limitrun';
+import { Messages } from './messages';
+import { Run, type Lane, type Request } from './run';
 
 const number = (text: string | null, otherwise: number) => (text && /^\d+$/.test(text) ? Number(text) : otherwise);
 
@@ -22,14 +23,32 @@ function requestIn(query: URLSearchParams, lanes: Lane[]): Request {
   };
 }
 
-/** The frame of all lanes. */
+interface About { lanes: Lane[]; limits: Experiment[] }
+
+/** What there is to run, one kind at a time. */
 export function Lab() {
-  const [lanes, setLanes] = useState<Lane[]>([]);
+  const [about, setAbout] = useState<About>({ lanes: [], limits: [] });
   const [problem, setProblem] = useState<Problem | null>(null);
-  const [run, setRun] = useState<Run | null>(null);
   useEffect(() => {
-    json<{ lanes: Lane[] }>('/lab/lanes').then((a) => { setLanes(a.lanes); setProblem(null); }, (err) => setProblem(problemOf(err)));
+    json<About>('/lab/lanes').then((a) => { setAbout(a); setProblem(null); }, (err) => setProblem(problemOf(err)));
   }, [token.value]);
+  const shown = about.limits.find((e) => e.name === place.value.query.get('show'));
+  const kinds = [['', 'Delivery'], ...about.limits.map((e) => [e.name, e.title])] as [string, string][];
+  return (
+    <div class="screen">
+      <header class="screen-head">
+        <h1>Lab</h1>
+        <Tabs label="Experiment" tabs={kinds} value={shown?.name ?? ''} onChange={(name) => go(to(['lab'], { show: name }))} />
+      </header>
+      {problem && problem.status !== 401 && <ErrorPanel problem={problem} />}
+      {shown ? <LimitLab key={shown.name} experiment={shown} /> : <Delivery lanes={about.lanes} />}
+    </div>
+  );
+}
+
+/** One schedule of events through every way of delivery. */
+function Delivery({ lanes }: { lanes: Lane[] }) {
+  const [run, setRun] = useState<Run | null>(null);
   useEffect(() => () => run?.stop(), [run]);
   const request = requestIn(place.value.query, lanes);
   const running = run?.running.value ?? false;
@@ -39,18 +58,15 @@ export function Lab() {
     void next.go();
   };
   useKeys(() => [{ keys: 'r', does: 'run', run: () => { if (!running && lanes.length) start(); } }], [running, lanes.length, place.value]);
-  const trouble = run?.problem.value ?? problem;
+  const trouble = run?.problem.value;
   return (
-    <div class="screen">
-      <header class="screen-head">
-        <h1>Lab</h1>
-        <span class="muted">one schedule of events, every way of delivery, measured on this server</span>
-      </header>
+    <>
+      <p class="muted">One schedule of events, every way of delivery, measured on this server.</p>
       <Controls lanes={lanes} request={request} running={running} onRun={start} onStop={() => run?.stop()} />
       {trouble && trouble.status !== 401 && <ErrorPanel problem={trouble} />}
       {run ? <Result key={String(run.request.seed) + run.request.duration} run={run} lanes={lanes} /> : <Empty title="Nothing has run yet">Press Run: the lanes start together, and every arrow of the diagram is a message that went over a socket.</Empty>}
       <Code of={snippet(request)} />
-    </div>
+    </>
   );
 }
 
@@ -84,8 +100,6 @@ function Controls({ lanes, request, running, onRun, onStop }: { lanes: Lane[]; r
 
 function Result({ run, lanes }: { run: Run; lanes: Lane[] }) {
   const [now, setNow] = useState(Infinity);
-  const [view, setView] = useState<'diagram' | 'table'>('diagram');
-  const [picked, pick] = useState<Message | null>(null);
   const trace = run.trace.value, end = run.end.value;
   const titles = useMemo(() => Object.fromEntries([['publisher', 'Publisher'], ...lanes.map((l) => [l.name, l.title])]) as Record<string, string>, [lanes]);
   const columns = useMemo(() => ['publisher', ...run.request.lanes].map((l) => [l, titles[l] ?? l] as [string, string]), [run, titles]);
@@ -93,57 +107,8 @@ function Result({ run, lanes }: { run: Run; lanes: Lane[] }) {
     <>
       {run.running.value && <p class="running" role="status"><span class="dot" aria-hidden="true" />Running for {run.request.duration}: {count(trace.length)} messages so far</p>}
       {end && <FigureTable figures={end.figures} titles={titles} request={run.start.value?.request ?? run.request} />}
-      <section class="panel trace" aria-label="Messages">
-        <div class="toolbar">
-          <Tabs label="View" tabs={[['diagram', 'Diagram'], ['table', 'Table']]} value={view} onChange={setView} />
-          <span class="spring" />
-          {!run.running.value && <Player run={run} now={now} onNow={setNow} />}
-        </div>
-        <div class={picked ? 'split open' : 'split'}>
-          {view === 'diagram' ? <Sequence trace={trace} lanes={columns} now={now} running={run.running.value} selected={picked} onSelect={pick} /> : <TraceTable trace={trace} titles={titles} now={now} onSelect={pick} />}
-          {picked && <Wire m={picked} title={titles[picked.lane] ?? picked.lane} onClose={() => pick(null)} />}
-        </div>
-        {!!end?.truncated && <p class="muted small pad">{count(end.truncated)} more messages were counted and are not shown.</p>}
-      </section>
+      <Messages trace={trace} lanes={columns} running={run.running.value} truncated={end?.truncated ?? 0} now={now} onNow={setNow} />
     </>
-  );
-}
-
-/** One message as it went over the wire. */
-function Wire({ m, title, onClose }: { m: Message; title: string; onClose: () => void }) {
-  return (
-    <aside class="detail" aria-label="Message">
-      <header><h2>{m.label}</h2><button class="quiet icon" aria-label="Close the message" onClick={onClose}>×</button></header>
-      <dl class="attributes">
-        <div><dt>lane</dt><dd>{title}, connection {m.conn}</dd></div>
-        <div><dt>from</dt><dd>{m.server ? 'server' : 'client'}</dd></div>
-        <div><dt>at</dt><dd>{ms(m.t)} ms</dd></div>
-        <div><dt>bytes</dt><dd>{count(m.bytes)}</dd></div>
-        {!!m.events && <div><dt>events</dt><dd>{m.events}</dd></div>}
-      </dl>
-      <div class="detail-bar"><span class="label">On the wire</span><span class="spring" /><Copy text={() => m.raw} /></div>
-      <div class="data" tabIndex={0}><pre>{m.raw}</pre></div>
-    </aside>
-  );
-}
-
-const tableRows = 500;
-
-/** The same messages for a screen reader, and for whoever likes tables. */
-function TraceTable({ trace, titles, now, onSelect }: { trace: Message[]; titles: Record<string, string>; now: number; onSelect: (m: Message) => void }) {
-  const seen = trace.filter((m) => m.t <= now).sort((a, b) => a.t - b.t);
-  return (
-    <div class="sequence">
-      <table class="grid dense">
-        <thead><tr><th scope="col" class="num">ms</th><th scope="col">Lane</th><th scope="col">From</th><th scope="col">Message</th><th scope="col" class="num">Bytes</th></tr></thead>
-        <tbody>
-          {seen.slice(0, tableRows).map((m, i) => (
-            <tr key={i}><td class="num">{ms(m.t)}</td><td>{titles[m.lane]}</td><td>{m.server ? 'server' : 'client'}</td><td><button class="link" onClick={() => onSelect(m)}>{m.label}</button></td><td class="num" title={bytes(m.bytes)}>{count(m.bytes)}</td></tr>
-          ))}
-        </tbody>
-      </table>
-      {seen.length > tableRows && <p class="muted small pad">The first {count(tableRows)} of {count(seen.length)} messages.</p>}
-    </div>
   );
 }
 

@@ -1,13 +1,12 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { Run } from './run';
+import type { Message } from './run';
 
 const speeds = [0.25, 0.5, 1, 2, 4];
 
 /** Moves through a recorded run: a moment in it, and at which pace it goes on. */
-export function Player({ run, now, onNow }: { run: Run; now: number; onNow: (t: number) => void }) {
+export function Player({ trace, now, onNow }: { trace: Message[]; now: number; onNow: (t: number) => void }) {
   const [playing, play] = useState(false);
   const [speed, setSpeed] = useState(1);
-  const trace = run.trace.value;
   const end = trace.length ? trace.reduce((a, m) => Math.max(a, m.t), 0) : 0;
   useEffect(() => {
     if (!playing) return;

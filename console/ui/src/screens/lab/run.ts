@@ -53,9 +53,8 @@ export class Run {
 
   async go(): Promise<void> {
     try {
-      const res = await send('/lab/run', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(this.request), signal: this.abort.signal });
-      for await (const line of lines(res)) this.take(JSON.parse(line) as Line);
-      if (!this.end.value && !this.problem.value) this.problem.value = { status: 0, title: 'The run broke off', detail: 'the server went away before its end', fix: 'run it again' };
+      for await (const line of post<Line>('/lab/run', this.request, this.abort.signal)) this.take(line);
+      if (!this.end.value && !this.problem.value) this.problem.value = brokenOff;
     } catch (err) {
       if (!this.abort.signal.aborted) this.problem.value = problemOf(err);
     }
@@ -72,13 +71,17 @@ export class Run {
   }
 }
 
-async function* lines(res: Response): AsyncGenerator<string> {
+export const brokenOff: Problem = { status: 0, title: 'The run broke off', detail: 'the server went away before its end', fix: 'run it again' };
+
+/** Asks for a run, and gives the lines of the answer as they come. */
+export async function* post<T>(path: string, request: object, signal: AbortSignal): AsyncGenerator<T> {
+  const res = await send(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(request), signal });
   const reader = res.body!.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ''; ; ) {
     const { done, value } = await reader.read();
     if (done) return;
     const parts = (rest + value).split('\n');
     rest = parts.pop()!;
-    yield* parts;
+    for (const part of parts) yield JSON.parse(part) as T;
   }
 }
