@@ -33,7 +33,7 @@ until it is redriven. A queue needs no creation.`,
 		a.queueLease(), a.queueAck(), a.queueNack(), a.queueExtend(), a.queueProgress(), a.queueBury(), a.queueResult(),
 		a.queueList(), a.queueShow(), a.queueDead(), a.queueStats(), a.queueTop(),
 		a.queueCancel(), a.queueReschedule(), a.queueRedrive(), a.queuePurge(), a.queuePause(), a.queueResume(),
-		a.queueSet(), a.queueDelete(),
+		a.queueSet(), a.queueSchedule(), a.queueDelete(),
 	)
 	group(c)
 	return c
