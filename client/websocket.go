@@ -66,13 +66,20 @@ func (c *Client) dial(ctx context.Context, s *session) (*websocket.Conn, error) 
 	if s.Ephemeral {
 		q.Set("ephemeral", "true")
 	}
-	o := &websocket.DialOptions{HTTPClient: c.opt.HTTP, HTTPHeader: http.Header{}, Subprotocols: []string{ws.Framed}}
-	c.authorize(o.HTTPHeader)
-	conn, res, err := websocket.Dial(ctx, c.url(q, "v1", "topics", s.Topics[0], "ws"), o)
-	switch {
-	case err == nil && conn.Subprotocol() != ws.Framed:
+	conn, err := c.upgrade(ctx, c.url(q, "v1", "topics", s.Topics[0], "ws"), ws.Framed)
+	if err == nil && conn.Subprotocol() != ws.Framed {
 		_ = conn.CloseNow()
 		return nil, &parley.Error{Code: parley.Unsupported, Detail: "the server does not speak " + ws.Framed, Fix: "is this a Parley server of this version?"}
+	}
+	return conn, err
+}
+
+// upgrade makes a WebSocket.
+func (c *Client) upgrade(ctx context.Context, url string, subprotocols ...string) (*websocket.Conn, error) {
+	o := &websocket.DialOptions{HTTPClient: c.opt.HTTP, HTTPHeader: http.Header{}, Subprotocols: subprotocols}
+	c.authorize(o.HTTPHeader)
+	conn, res, err := websocket.Dial(ctx, url, o)
+	switch {
 	case err == nil:
 		return conn, nil
 	case res != nil && res.StatusCode != http.StatusSwitchingProtocols:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/bench/target"
+	"github.com/parleyhq/parley/pattern/websocket"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
 
@@ -26,6 +27,7 @@ func peers() []peer {
 		{name: "parley, HTTP, one event a request", fits: one, start: startParley((*parleyServer).http)},
 		{name: "parley, gRPC stream, record batches", start: startParley((*parleyServer).grpcBatches)},
 		{name: "parley, gRPC stream, events", fits: many, start: startParley((*parleyServer).grpcEvents)},
+		{name: "parley, WebSocket, record batches", start: startParley((*parleyServer).wsBatches)},
 		{name: "bare group-commit log, TCP", start: startChild("bare")},
 		{name: "bare group-commit log, again (A/A)", start: startChild("bare")},
 		{name: "empty net/http handler", fits: one, start: startChild("empty")},
@@ -105,6 +107,65 @@ func (p *httpProducer) append(_ int, payload []byte) error {
 }
 
 func (p *httpProducer) close() { _ = p.conn.Close() }
+
+// wsProducer publishes record batches over a WebSocket, whose frames it writes by
+// hand.
+type wsProducer struct {
+	conn    net.Conn
+	r       *bufio.Reader
+	builder parley.Builder
+	frame   []byte
+}
+
+func (s *parleyServer) wsBatches() (producer, error) {
+	conn, err := net.Dial("tcp", s.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.WriteString(conn, "GET /v1/topics/bench/batches HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	if err != nil {
+		return nil, err
+	}
+	p := &wsProducer{conn: conn, r: bufio.NewReader(conn)}
+	res, err := http.ReadResponse(p.r, nil)
+	if err == nil && res.StatusCode != http.StatusSwitchingProtocols {
+		err = fmt.Errorf("status %s", res.Status)
+	}
+	return p, err
+}
+
+func (p *wsProducer) append(n int, payload []byte) error {
+	p.builder.Reset()
+	now := time.Now()
+	for range n {
+		if err := p.builder.AddRecord(now, nil, payload); err != nil {
+			return err
+		}
+	}
+	b, err := p.builder.Batch()
+	if err != nil {
+		return err
+	}
+	h := websocket.Header{Fin: true, Opcode: websocket.Binary, Masked: true, Length: uint64(b.Size())} // with the key 0, which changes nothing
+	p.frame = append(h.AppendTo(p.frame[:0]), b.Bytes()...)
+	if _, err := p.conn.Write(p.frame); err != nil {
+		return err
+	}
+	var head [2]byte
+	if _, err := io.ReadFull(p.r, head[:]); err != nil {
+		return err
+	}
+	answer := make([]byte, head[1])
+	if _, err := io.ReadFull(p.r, answer); err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(answer, []byte(`{"position":`)) {
+		return fmt.Errorf("answer %q", answer)
+	}
+	return nil
+}
+
+func (p *wsProducer) close() { _ = p.conn.Close() }
 
 // grpcProducer has a connection and a stream of its own.
 type grpcProducer struct {

@@ -49,7 +49,7 @@ type terms struct {
 
 // newConn takes over nc. early is what was read from it already.
 func newConn(nc net.Conn, a agreement, o Options, early []byte) *Conn {
-	return &Conn{
+	c := &Conn{
 		nc: nc,
 		agree: terms{
 			subprotocol:   a.subprotocol,
@@ -65,6 +65,10 @@ func newConn(nc net.Conn, a agreement, o Options, early []byte) *Conn {
 		gone:    make(chan struct{}),
 		life:    life{born: time.Now()},
 	}
+	if o.ReadBuffer > 0 {
+		c.in.own, c.rx.keeps = make([]byte, o.ReadBuffer), true
+	}
+	return c
 }
 
 // Subprotocol gives the subprotocol that was agreed, "" if none was.
@@ -287,10 +291,14 @@ var errNoAnswer error = &parley.Error{Code: parley.Internal, Detail: "the handle
 type inbox struct {
 	rest  []byte
 	big   *[]byte // pooled, while much is arriving
+	own   []byte  // instead of small and big, with Options.ReadBuffer
 	pongs *[]byte // pooled, while pongs are owed
 	full  bool    // the last read filled its buffer
 	small [64]byte
 }
+
+// maxOwn is how large a buffer of a connection's own becomes.
+const maxOwn = 512 << 10
 
 // fill reads what has arrived; everything before it must be used up. A parked
 // connection waits with its own 64 bytes, enough for a chat message or two; only
@@ -299,6 +307,11 @@ type inbox struct {
 func (b *inbox) fill(r io.Reader, wants uint64) error {
 	dst := b.small[:]
 	switch {
+	case b.own != nil:
+		if b.full && len(b.own) < maxOwn {
+			b.own = make([]byte, 2*len(b.own))
+		}
+		dst = b.own
 	case wants > uint64(len(dst)) || b.full && wants > 0:
 		if b.big == nil {
 			b.big = getBuffer()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -475,6 +476,30 @@ func TestCloseAfterTheEnd(t *testing.T) {
 		start := time.Now()
 		if err := c.Close(CloseNormal, ""); err == nil || time.Since(start) != 0 || c.closing.Load() {
 			t.Errorf("Close: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// With ReadBuffer, too, messages of any size arrive whole, one after another.
+func TestReadBuffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, nc := connect(t, 1<<16, Options{ReadBuffer: 16, MaxMessage: 4 << 20})
+		sizes := []int{0, 1, 15, 16, 17, 200, 5000, 700_000, 3, 2_000_000, 100, 600_000, 600_000, 40}
+		var wire []byte
+		want := make([]string, len(sizes))
+		for i, size := range sizes {
+			want[i] = strings.Repeat(string(rune('a'+i)), size)
+			wire = append(wire, maskedString(0x82, want[i])...)
+		}
+		go func() { _, _ = nc.Write(wire) }()
+		for i := range want {
+			op, got, err := c.Read(t.Context())
+			if err != nil || op != Binary || string(got) != want[i] {
+				t.Fatalf("message %d of %d bytes: %v, %d bytes, %v", i, sizes[i], op, len(got), err)
+			}
+		}
+		if held := cap(*c.rx.spare) + len(c.in.own); held > keptMessage+maxOwn {
+			t.Errorf("%d bytes are kept", held)
 		}
 	})
 }

@@ -21,11 +21,12 @@ const (
 // same events.
 //
 // Memory follows the bytes that have arrived, never the length a header claims.
-// Between messages a receiver holds no buffer.
+// Between messages a receiver holds no buffer, unless it keeps one.
 type receiver struct {
 	maxMessage   int  // bytes of one message, after inflating
 	maxFragments int  // frames of one message
 	deflate      bool // permessage-deflate was agreed
+	keeps        bool // it keeps the memory of a message for the next one
 
 	// The frame being read.
 	head  [maxHeader]byte
@@ -40,6 +41,7 @@ type receiver struct {
 	frames     int
 	text       utf8State
 	buf        *[]byte // pooled; nil while empty
+	spare      *[]byte // what buf was before, when it keeps it
 
 	ctl  []byte // payload of a control frame that came in pieces
 	data []byte // what the last event carries, valid until drop
@@ -201,6 +203,9 @@ func (r *receiver) payload(p []byte, whole bool) (event, error) {
 	}
 	if len(p) > 0 {
 		if r.buf == nil {
+			r.buf, r.spare = r.spare, nil
+		}
+		if r.buf == nil {
 			r.buf = getBuffer()
 		}
 		*r.buf = append(*r.buf, p...)
@@ -258,8 +263,15 @@ func (r *receiver) done() {
 	r.drop()
 }
 
+// keptMessage is the largest message whose memory a receiver that keeps some keeps.
+const keptMessage = 1 << 20
+
 // drop gives memory back.
 func (r *receiver) drop() {
+	if r.keeps && r.buf != nil && cap(*r.buf) <= keptMessage {
+		*r.buf = (*r.buf)[:0]
+		r.buf, r.spare = nil, r.buf
+	}
 	putBuffer(r.buf)
 	r.buf, r.data = nil, nil
 }

@@ -36,6 +36,12 @@ type Options struct {
 	// end the connection with 1008.
 	MaxFragments int
 
+	// ReadBuffer is for a connection that is never quiet, such as one that many
+	// batches are published through: it keeps buffers of its own for reading, of
+	// so many bytes at first, and of up to 512 KiB, and of a message of up to
+	// 1 MiB, as what arrives needs them. Default 0: an idle connection has none.
+	ReadBuffer int
+
 	// WriteTimeout is how long one write may take before the peer counts as
 	// gone. Default 10 s.
 	WriteTimeout time.Duration
@@ -54,7 +60,7 @@ func (o Options) withDefaults() (Options, error) {
 		name  string
 		value int
 	}{
-		{"CompressAbove", o.CompressAbove}, {"MaxMessage", o.MaxMessage}, {"MaxFragments", o.MaxFragments},
+		{"CompressAbove", o.CompressAbove}, {"MaxMessage", o.MaxMessage}, {"MaxFragments", o.MaxFragments}, {"ReadBuffer", o.ReadBuffer},
 		{"WriteTimeout", int(o.WriteTimeout)}, {"CloseTimeout", int(o.CloseTimeout)},
 	} {
 		if n.value < 0 {

@@ -14,11 +14,15 @@ func AsyncAPI(routes []door.Route, version string) map[string]any {
 	channels, operations := map[string]any{}, map[string]any{}
 	for i := range routes {
 		r := &routes[i]
-		switch r.Pattern {
-		case "sse":
+		switch {
+		case r.Name == "publish-batches":
+			channels[r.Name] = channel(r, "ws", "batch", "placed", "refused")
+			operations[r.Name] = streamOperation(r, "receive", "batch")
+			operations[r.Name+"-answers"] = streamOperation(r, "send", "placed", "refused")
+		case r.Pattern == "sse":
 			channels[r.Name] = channel(r, "http", "event", "notice")
 			operations[r.Name] = streamOperation(r, "send", "event", "notice")
-		case "websocket":
+		case r.Pattern == "websocket":
 			channels[r.Name] = channel(r, "ws", "event", "data", "opening", "notice")
 			operations[r.Name+"-events"] = streamOperation(r, "send", "event", "data", "opening", "notice")
 			operations[r.Name+"-publish"] = streamOperation(r, "receive", "data")
@@ -105,6 +109,9 @@ func streamMessages() map[string]any {
 		"data":    map[string]any{"summary": "The data of one event, as it was published."},
 		"notice":  map[string]any{"summary": "The reader's place could not be kept: an event named gap, reset or ahead.", "contentType": "application/json", "payload": object(map[string]any{"topic": text, "partition": whole, "from": whole, "to": whole})},
 		"opening": map[string]any{"summary": "The first frame of " + websocket.Framed + ": the reader's place, and in how many streams.", "contentType": "application/json", "payload": object(map[string]any{"cursor": text, "streams": whole})},
+		"batch":   map[string]any{"summary": "One record batch v2, with keys=true behind the 16 bytes of its idempotency key.", "contentType": "application/octet-stream"},
+		"placed":  map[string]any{"summary": "The batch is stored.", "contentType": "application/json", "payload": object(map[string]any{"position": whole, "replayed": map[string]any{"type": "boolean"}})},
+		"refused": map[string]any{"summary": "The batch is not stored, and why (RFC 9457).", "contentType": "application/problem+json", "payload": object(map[string]any{"type": text, "title": text, "status": whole, "detail": text, "field": text, "fix": text, "retry_after": map[string]any{"type": "number"}})},
 	}
 }
 

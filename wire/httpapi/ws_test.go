@@ -25,7 +25,12 @@ type peer struct {
 
 func (r *rig) socket(query, extra string) *peer {
 	r.t.Helper()
-	c, br := r.raw("GET /v1/topics/a/ws" + query + " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + extra + "\r\n")
+	return r.upgrade("/v1/topics/a/ws"+query, extra)
+}
+
+func (r *rig) upgrade(path, extra string) *peer {
+	r.t.Helper()
+	c, br := r.raw("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + extra + "\r\n")
 	res, err := http.ReadResponse(br, &http.Request{Method: "GET"})
 	if err != nil || res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		r.t.Fatalf("handshake: %v %v", res, err)
