@@ -55,7 +55,7 @@ const (
 // algorithm (Metwally, Agrawal, El Abbadi 2005) in parts with a lock each: a newcomer
 // takes the seat of the lightest and inherits its weight. So in each part a key that
 // makes up over a thirty-second of the latest decisions has a seat, however many others
-// come and go, and memory stays below 100 KiB a limit.
+// come and go, and memory stays below 150 KB a limit.
 type tally struct {
 	since time.Time
 	seed  maphash.Seed
