@@ -377,10 +377,27 @@ func (o *owner) configure(ctx context.Context, r *request) (out answer, err erro
 	if s, err = s.Defaults(); err != nil {
 		return out, err
 	}
+	if err := s.checkCircle(o.queue); err != nil {
+		return out, err
+	}
 	move, err := encodeSettings(s)
 	if err != nil {
 		return out, err
 	}
+	begins, err := o.begins(ctx, s.Feed)
+	if err != nil {
+		return out, err
+	}
 	out.Settings = &s
-	return out, o.do(ctx, func(tx *journal.Tx, _ int64) error { return tx.Move(move) })
+	return out, o.do(ctx, func(tx *journal.Tx, _ int64) error {
+		for _, p := range s.Feed {
+			if o.fed[p] == "" && begins[p] == "" {
+				return parley.Errorf(parley.Conflict, "the settings were changed meanwhile: ask again")
+			}
+		}
+		if err := tx.Move(move); err != nil {
+			return err
+		}
+		return o.beginFeeds(tx, s.Feed, begins)
+	})
 }

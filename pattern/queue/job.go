@@ -239,4 +239,6 @@ type Stats struct {
 	Paused   bool  `json:"paused"`
 	// Oldest is when the oldest ready job was enqueued; zero when none is.
 	Oldest time.Time `json:"oldest,omitzero"`
+	// Feeds are in the order of Settings.Feed.
+	Feeds []FeedStats `json:"feeds,omitempty"`
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/journal"
 )
 
@@ -137,6 +138,7 @@ func (o *owner) stats(ctx context.Context, _ *request) (out answer, err error) {
 	if err := o.caughtUp(ctx); err != nil {
 		return out, err
 	}
+	var places [][]parley.Place
 	err = o.do(ctx, func(*journal.Tx, int64) error {
 		out.Stats = &Stats{
 			Ready: o.freshCount() + o.counts[phaseReady], Delayed: o.counts[phaseDelayed],
@@ -145,8 +147,16 @@ func (o *owner) stats(ctx context.Context, _ *request) (out answer, err error) {
 			Waiting: len(o.waiters), Paused: o.paused,
 		}
 		out.Oldest = o.oldest()
+		for _, pattern := range o.settings.Feed {
+			state := o.feeds.states[pattern]
+			out.Stats.Feeds = append(out.Stats.Feeds, FeedStats{Pattern: pattern, Error: state.err})
+			places = append(places, state.places)
+		}
 		return nil
 	})
+	if err == nil {
+		err = o.countLags(ctx, out.Stats.Feeds, places)
+	}
 	return out, err
 }
 

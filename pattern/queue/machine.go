@@ -31,6 +31,7 @@ type machine struct {
 	ends    ends
 
 	schedules map[string]*schedule
+	fed       map[string]string // cursors, by the patterns of the settings
 
 	counts   [stateCount]int64 // of entries
 	untold   int64             // dead ones that are not yet published

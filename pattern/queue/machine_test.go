@@ -123,6 +123,7 @@ func (m *machine) dump() string {
 		text, _ := s.text()
 		fmt.Fprintf(&b, "schedule %s updated %d ran %d done %d\n", text, s.updated, s.ran, s.done)
 	}
+	fmt.Fprintf(&b, "fed %v\n", m.fed)
 	for _, id := range m.ends.order {
 		fmt.Fprintf(&b, "end %d %v\n", id, m.ends.of[id])
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/topic"
 )
 
 // The moves. Each begins with its letter; numbers are varints, texts have a
@@ -34,6 +35,7 @@ const (
 
 	movePutSchedule = 'S' // JSON
 	moveEndSchedule = 'D' // name
+	moveFed         = 'e' // pattern, cursor
 	moveRan         = 'F' // name, the newest due time with a job, up to when all is done
 )
 
@@ -140,7 +142,13 @@ func (m *machine) decodeQueue(kind byte, d *decoder) func(now int64) {
 			s, err = s.Defaults()
 		}
 		d.b, d.err = nil, err
-		return func(int64) { m.settings = s }
+		return func(int64) { m.set(s) }
+	case moveFed:
+		pattern, cursor := d.text(topic.MaxName), d.text(maxCursor)
+		if !d.bad && !slices.Contains(m.settings.Feed, pattern) {
+			d.err = parley.Errorf(parley.Conflict, "the queue is not fed by %s", pattern)
+		}
+		return func(int64) { m.feed(pattern, cursor) }
 	case movePause:
 		on := d.number()
 		d.bad = d.bad || on > 1
@@ -153,6 +161,31 @@ func (m *machine) decodeQueue(kind byte, d *decoder) func(now int64) {
 		return func(int64) { m.raise(at) }
 	}
 	return nil
+}
+
+// set changes the settings. Of a pattern that feeds the queue no more, the cursor
+// goes.
+func (m *machine) set(s Settings) {
+	m.settings = s
+	for pattern := range m.fed {
+		if !slices.Contains(s.Feed, pattern) {
+			delete(m.fed, pattern)
+		}
+	}
+}
+
+// maxCursor bounds the text of a cursor, in bytes.
+const maxCursor = 8 << 10
+
+func (m *machine) feed(pattern, cursor string) {
+	if m.fed == nil {
+		m.fed = make(map[string]string)
+	}
+	m.fed[pattern] = cursor
+}
+
+func encodeFed(pattern, cursor string) []byte {
+	return appendText(appendText([]byte{moveFed}, pattern), cursor)
 }
 
 func (m *machine) removeAll(ids []int64) {

@@ -24,6 +24,7 @@ type owner struct {
 
 	*book
 	results  results
+	feeds    feeds
 	awaited  awaited
 	waiters  []*waiter     // Lease calls, in the order in which they came
 	progress chan struct{} // closed and replaced when jobs were taken in
@@ -50,6 +51,7 @@ func own(ctx context.Context, q *Queue, log parley.Log, s *shard.Owner) error {
 	if _, err := rand.Read(secret[:]); err != nil {
 		return err
 	}
+	o.feeds = feeds{changed: make(chan struct{}, 1), states: make(map[string]feedState)}
 	o.book = newBook(newMachine(), q.name, 0, secret)
 	o.machine.thrift = q.thrift
 	o.machine.ended = o.awaited.ended
@@ -67,6 +69,9 @@ func own(ctx context.Context, q *Queue, log parley.Log, s *shard.Owner) error {
 	tasks.Go(func() { o.clean(work) })
 	if q.opt.Topics != nil {
 		tasks.Go(func() { o.tell(work) })
+	}
+	if q.opt.Hub != nil {
+		tasks.Go(func() { o.feed(work) })
 	}
 	s.Handle(o.handle)
 	return j.Run(ctx)

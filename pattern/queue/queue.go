@@ -13,6 +13,7 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/pattern/pubsub"
 )
 
 // MaxName is the longest name of a queue, in bytes.
@@ -23,6 +24,8 @@ type Options struct {
 	// Topics publishes dead jobs to Settings.DeadLetter, and makes the queue's two
 	// streams readable as topics. nil: dead jobs are in the queue only.
 	Topics *topic.Registry
+	// Hub is what Settings.Feed subscribes to. nil: no topic can feed the queue.
+	Hub *pubsub.Hub
 	// Logger hears of what goes wrong behind the calls. Default: nobody.
 	Logger *slog.Logger
 }

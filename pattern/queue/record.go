@@ -97,8 +97,10 @@ func (j *Job) event(queue string, now time.Time) (parley.Event, error) {
 	return e, err
 }
 
+var reserved = [...]string{extPriority, extDue, extKey, extUnique, extCopyOf, extTerms}
+
 func strip(e *parley.Event) {
-	for _, name := range [...]string{extPriority, extDue, extKey, extUnique, extCopyOf, extTerms} {
+	for _, name := range reserved {
 		delete(e.Extensions, name)
 	}
 }

@@ -99,17 +99,35 @@ func (r *rig) read(name string) (list []parley.Event) {
 	}
 	r.must(err)
 	for _, p := range t.Partitions {
-		run, err := r.log.Read(r.ctx(), parley.Place{Stream: p.Stream}, 64<<20)
-		r.must(err)
-		for rec, err := range run.Records() {
-			r.must(err)
-			e, err := rec.Event()
-			r.must(err)
-			list = append(list, e.Clone())
-		}
-		run.Release()
+		list = append(list, readAll(r.t, r.log, p.Stream)...)
 	}
 	return list
+}
+
+// readAll gives all events of a stream.
+func readAll(t testing.TB, log parley.Log, s parley.Stream) (list []parley.Event) {
+	t.Helper()
+	for at := (parley.Place{Stream: s}); ; {
+		run, err := log.Read(t.Context(), at, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run.Empty() {
+			return list
+		}
+		for rec, err := range run.Records() {
+			var e parley.Event
+			if err == nil {
+				e, err = rec.Event()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, e.Clone())
+		}
+		at.At = run.Next()
+		run.Release()
+	}
 }
 
 func (r *rig) ctx() context.Context { return r.t.Context() }

@@ -245,18 +245,10 @@ func TestScheduleWhileOwnershipMoves(t *testing.T) {
 			}
 			return err
 		})
-		run, err := log.Read(t.Context(), parley.Place{Stream: q.jobs}, 1<<20)
-		if err != nil {
-			t.Fatal(err)
-		}
 		seen := map[string]bool{}
-		for rec, err := range run.Records() {
-			if err != nil {
-				t.Fatal(err)
-			}
-			e, err := rec.Event()
-			if err != nil || seen[e.ID] || e.Time.Before(begun) {
-				t.Fatalf("%v: event %+v, seen before: %v", err, e, seen[e.ID])
+		for _, e := range readAll(t, log, q.jobs) {
+			if seen[e.ID] || e.Time.Before(begun) {
+				t.Fatalf("event %+v, seen before: %v", e, seen[e.ID])
 			}
 			seen[e.ID] = true
 		}

@@ -22,7 +22,7 @@ const (
 
 // Settings are what a queue's owner may choose. A zero field means the default.
 // In JSON the members are max_attempts, visibility, retry, concurrency, rate,
-// dead_letter and results; durations are Go-style strings ("30s").
+// dead_letter, results and feed; durations are Go-style strings ("30s").
 type Settings struct {
 	// MaxAttempts is after how many leases a job that is not acked is dead; 1 to
 	// 1,000,000, default 20. Unlimited: never.
@@ -45,6 +45,11 @@ type Settings struct {
 	// an ack carries. It is made with the first of them. Empty = "{queue}.results",
 	// NoResults = none: such an ack is refused.
 	Results string
+	// Feed are up to MaxFeeds topic patterns: each event of a topic that one of them
+	// matches, published after it was set, becomes one job, with its id, data, trace
+	// and other attributes. Patterns must not overlap, nor match the queue's own
+	// topics of dead letters and results.
+	Feed []string
 }
 
 // RetryKind is a way to space attempts.
@@ -96,6 +101,9 @@ func (s Settings) Defaults() (Settings, error) {
 		if err := topic.CheckName(s.Results); err != nil || topic.IsEphemeral(s.Results) {
 			return s, parley.BadField("results", "not the name of a topic that is kept", `send one like "emails.results", or "-" for none`)
 		}
+	}
+	if err := checkFeed(s.Feed); err != nil {
+		return s, err
 	}
 	var err error
 	s.Retry, err = s.Retry.defaults()

@@ -19,6 +19,7 @@ type settingsJSON struct {
 	Rate        *string    `json:"rate"`
 	DeadLetter  *string    `json:"dead_letter"`
 	Results     *string    `json:"results"`
+	Feed        *[]string  `json:"feed,omitempty"`
 }
 
 type retryJSON struct {
@@ -75,9 +76,13 @@ func (d *span) UnmarshalText(b []byte) error {
 // MarshalJSON implements json.Marshaler.
 func (s Settings) MarshalJSON() ([]byte, error) {
 	r := s.Retry.json()
+	var feed *[]string
+	if len(s.Feed) > 0 {
+		feed = &s.Feed
+	}
 	return json.Marshal(settingsJSON{
 		MaxAttempts: &s.MaxAttempts, Visibility: (*span)(&s.Visibility), Retry: &r,
-		Concurrency: &s.Concurrency, Rate: &s.Rate, DeadLetter: &s.DeadLetter, Results: &s.Results,
+		Concurrency: &s.Concurrency, Rate: &s.Rate, DeadLetter: &s.DeadLetter, Results: &s.Results, Feed: feed,
 	})
 }
 
@@ -103,6 +108,7 @@ func (s *Settings) parse(b []byte, strict bool) error {
 	set(&s.Rate, in.Rate)
 	set(&s.DeadLetter, in.DeadLetter)
 	set(&s.Results, in.Results)
+	set(&s.Feed, in.Feed)
 	if in.Retry != nil {
 		s.Retry = in.Retry.retry()
 	}

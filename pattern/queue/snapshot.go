@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/parleyhq/parley/base/journal"
+	"github.com/parleyhq/parley/base/topic"
 )
 
 // Records of a snapshot. Each part is a whole number of records, each with its
@@ -19,6 +20,7 @@ const (
 	snapEntry = 'e' // see appendEntry
 	snapDup   = 'd' // id, of
 	snapEnd   = 'z' // id, stream number, position
+	snapFed   = 'f' // pattern, cursor
 	snapSched = 's' // updated, ran, done, JSON
 )
 
@@ -57,6 +59,10 @@ func (m *machine) Snapshot() iter.Seq[[]byte] {
 	for _, id := range m.ends.order {
 		e := m.ends.of[id]
 		part = appendID(appendID(appendID(append(part, snapEnd), id), int64(e.number)), e.at)
+		cut()
+	}
+	for _, pattern := range slices.Sorted(maps.Keys(m.fed)) {
+		part = appendText(appendText(append(part, snapFed), pattern), m.fed[pattern])
 		cut()
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.schedules)) {
@@ -168,6 +174,10 @@ func (m *machine) restore(d *decoder) {
 	case snapEnd:
 		if id, e := d.id(), d.end(); !d.bad {
 			m.ends.add(id, e)
+		}
+	case snapFed:
+		if pattern, cursor := d.text(topic.MaxName), d.text(maxCursor); !d.bad {
+			m.feed(pattern, cursor)
 		}
 	case snapSched:
 		updated, ran, done := d.time(), d.time(), d.time()
