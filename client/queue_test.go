@@ -1,13 +1,13 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,16 +16,22 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/cursor"
 	"github.com/parleyhq/parley/base/shard"
+	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/client"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/memnet"
+	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/wire/door"
+	"github.com/parleyhq/parley/wire/httpapi"
 )
 
-// wireRig is a queue behind a door, a client of it, and faults between them.
+// wireRig is a queue behind the door, a client of it, and faults between them.
 type wireRig struct {
 	*testing.T
+	api    http.Handler
 	server *queue.Queue
 	client *client.Client
 	cut    func() // all connections
@@ -38,26 +44,35 @@ type wireRig struct {
 // queueRig runs f with a rig in a bubble.
 func queueRig(t *testing.T, f func(r *wireRig)) {
 	synctest.Test(t, func(t *testing.T) {
+		r := &wireRig{T: t}
 		ctx, stop := context.WithCancel(context.Background())
-		q, err := queue.New(memlog.New(memlog.Options{}), new(shard.Local), "emails", queue.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := &wireRig{T: t, server: q}
+		log := memlog.New(memlog.Options{})
+		topics := topic.New(log, topic.Options{AutoCreate: true})
+		r.must(topics.Load(ctx))
+		queues, err := queue.NewRegistry(log, new(shard.Local), queue.RegistryOptions{AutoCreate: true, Topics: topics})
+		r.must(err)
+		r.must(queues.Load(ctx))
+		lives := door.NewLives()
+		hub := pubsub.NewHub(log, topics, cursor.NewSealer(cursor.Key{Secret: [32]byte{1}}), pubsub.Options{})
+		r.api, err = httpapi.New(httpapi.Options{Topics: topics, Hub: hub, Lives: lives, Queues: queues, Context: ctx})
+		r.must(err)
 		wire := memnet.Listen(1 << 20)
 		home := newCutter(wire)
 		r.cut = home.cut
 		srv := &http.Server{Handler: http.HandlerFunc(r.serve)}
 		transport := &http.Transport{DialContext: wire.Dial}
 		var work sync.WaitGroup
-		work.Go(func() { _ = q.Run(ctx) })
+		work.Go(func() { _ = queues.Run(ctx) })
+		work.Go(func() { _ = lives.Run(ctx) })
 		work.Go(func() { _ = srv.Serve(home) })
-		if r.client, err = client.New("http://parley.test", client.Options{HTTP: &http.Client{Transport: transport}}); err != nil {
-			t.Fatal(err)
-		}
+		r.server, err = queues.Ensure(ctx, "emails")
+		r.must(err)
+		r.client, err = client.New("http://parley.test", client.Options{HTTP: &http.Client{Transport: transport}})
+		r.must(err)
 		f(r)
 		transport.CloseIdleConnections()
 		_ = srv.Close()
+		_ = lives.Drain(ctx, 0)
 		home.cut()
 		stop()
 		work.Wait()
@@ -74,98 +89,19 @@ func (r *wireRig) must(err error) {
 // serve notes a request, and answers it.
 func (r *wireRig) serve(w http.ResponseWriter, req *http.Request) {
 	body, _ := io.ReadAll(req.Body) // what there is of it
+	req.Body = io.NopCloser(bytes.NewReader(body))
 	r.mu.Lock()
 	r.requests = append(r.requests, req.URL.Path+" "+string(body))
 	fault := r.fault
 	n := len(r.requests)
 	r.mu.Unlock()
-	var broken http.HandlerFunc
+	answer := r.api.ServeHTTP
 	if fault != nil {
-		broken = fault(req.URL.Path, n)
-	}
-	if broken == nil {
-		r.door(w, req, body)
-		return
-	}
-	broken(w, req)
-}
-
-// door is the part of the API that a worker uses, over the queue itself.
-func (r *wireRig) door(w http.ResponseWriter, req *http.Request, body []byte) {
-	switch strings.TrimPrefix(req.URL.Path, "/v1/queues/emails/") {
-	case "jobs":
-		var in struct{ Jobs []queue.Job }
-		if err := json.Unmarshal(body, &in); err != nil {
-			answerProblem(w, http.StatusBadRequest, err)
-			return
-		}
-		out, err := r.server.Enqueue(req.Context(), in.Jobs, queue.EnqueueOptions{IdempotencyKey: req.Header.Get("Idempotency-Key")})
-		answerJSON(w, map[string]any{"jobs": out}, err)
-	case "lease":
-		most, _ := strconv.Atoi(req.URL.Query().Get("max"))
-		wait, _ := time.ParseDuration(req.URL.Query().Get("wait"))
-		visibility, _ := time.ParseDuration(req.URL.Query().Get("visibility"))
-		list, err := r.server.Lease(req.Context(), queue.LeaseRequest{Max: most, Wait: wait, Visibility: visibility, Worker: req.URL.Query().Get("worker")})
-		out := []map[string]any{}
-		for _, l := range list {
-			out = append(out, map[string]any{
-				"lease": l.Token, "id": l.ID, "event": json.RawMessage(l.Event.AppendJSON(nil)), "enqueued": l.Enqueued,
-				"priority": l.Priority, "key": l.Key, "attempt": l.Attempt, "until": l.Until, "visibility": l.Visibility.String(),
-			})
-		}
-		answerJSON(w, map[string]any{"jobs": out}, err)
-	case "settle":
-		r.settle(w, req, body)
-	default:
-		http.NotFound(w, req)
-	}
-}
-
-func (r *wireRig) settle(w http.ResponseWriter, req *http.Request, body []byte) {
-	var in struct {
-		Settlements []struct{ Lease, Action, Delay, Extend, Cause string }
-	}
-	r.must(json.Unmarshal(body, &in))
-	list := make([]queue.Settlement, len(in.Settlements))
-	for i, s := range in.Settlements {
-		list[i] = queue.Settlement{Lease: s.Lease, Action: queue.Action(s.Action), Cause: s.Cause}
-		list[i].Extend, _ = time.ParseDuration(s.Extend)
-		if d, err := time.ParseDuration(s.Delay); err == nil {
-			list[i].Delay = &d
+		if broken := fault(req.URL.Path, n); broken != nil {
+			answer = broken
 		}
 	}
-	errs, err := r.server.Settle(req.Context(), list)
-	results := make([]map[string]any, len(errs))
-	for i, err := range errs {
-		results[i] = map[string]any{"lease": list[i].Lease}
-		if err != nil {
-			results[i]["error"] = problemOf(err)
-		}
-	}
-	answerJSON(w, map[string]any{"results": results}, err)
-}
-
-func problemOf(err error) map[string]any {
-	var e *parley.Error
-	if !errors.As(err, &e) {
-		e = &parley.Error{Code: parley.Internal, Detail: err.Error()}
-	}
-	return map[string]any{"type": "urn:parley:error:" + e.Code.String(), "detail": e.Detail, "field": e.Field, "fix": e.Fix}
-}
-
-func answerProblem(w http.ResponseWriter, status int, err error) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(problemOf(err)) // the client notices
-}
-
-func answerJSON(w http.ResponseWriter, v any, err error) {
-	if err != nil {
-		answerProblem(w, http.StatusBadRequest, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client notices
+	answer(w, req)
 }
 
 // lose makes the connection break instead of an answer.
@@ -218,10 +154,7 @@ func TestEnqueueOnceOverLostAnswers(t *testing.T) {
 				return nil
 			}
 			return func(w http.ResponseWriter, req *http.Request) {
-				r.mu.Lock()
-				_, body, _ := strings.Cut(r.requests[0], " ")
-				r.mu.Unlock()
-				r.door(discard{}, req, []byte(body))
+				r.api.ServeHTTP(httptest.NewRecorder(), req)
 				lose(w, req)
 			}
 		}
@@ -233,13 +166,6 @@ func TestEnqueueOnceOverLostAnswers(t *testing.T) {
 		}
 	})
 }
-
-// discard is an answer that nobody gets.
-type discard struct{}
-
-func (discard) Header() http.Header         { return http.Header{} }
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-func (discard) WriteHeader(int)             {}
 
 // TestWorkerOverTheWire: a job's attributes arrive, and what the handler says is
 // what becomes of it.
@@ -498,6 +424,71 @@ func TestGatheringBounds(t *testing.T) {
 			if _, err := q.Settle(r.Context(), make([]queue.Settlement, n)); parley.CodeOf(err) != parley.Invalid {
 				r.Errorf("%d settlements: %v", n, err)
 			}
+		}
+	})
+}
+
+// TestTheRest walks through the calls that only look, or mend.
+func TestTheRest(t *testing.T) {
+	queueRig(t, func(r *wireRig) {
+		q, ctx := r.client.Queue("emails"), r.Context()
+		s, err := q.Configure(ctx, queue.Settings{MaxAttempts: 1, Rate: "100/s"})
+		r.must(err)
+		if s.MaxAttempts != 1 || s.Visibility != 30*time.Second || s.Rate != "100/s" {
+			r.Errorf("configured %+v", s)
+		}
+		if i, err := q.Change(ctx, []byte(`{"max_attempts":2}`)); err != nil || i.Settings.MaxAttempts != 2 || i.Settings.Rate != "100/s" {
+			r.Errorf("changed to %+v: %v", i, err)
+		}
+		if _, err := q.Configure(ctx, queue.Settings{MaxAttempts: -7}); parley.CodeOf(err) != parley.Invalid {
+			r.Errorf("a wrong setting: %v", err)
+		}
+		ids := r.enqueue("a", "b", "c", "d")
+		at := time.Now().Add(time.Hour)
+		r.must(q.Reschedule(ctx, ids[0], at))
+		leases, err := q.Lease(ctx, queue.LeaseRequest{Max: 2, Worker: "w", Visibility: time.Minute})
+		r.must(err)
+		r.must(q.Extend(ctx, leases[0].Token, 2*time.Hour))
+		r.must(q.Progress(ctx, leases[0].Token, queue.Progress{Fraction: 0.5, Note: "half"}))
+		r.must(q.Dead(ctx, leases[1].Token, "no such address"))
+		for state, want := range map[queue.State]queue.ID{queue.Delayed: ids[0], queue.Leased: ids[1], queue.Dead: ids[2], queue.Ready: ids[3]} {
+			list, err := q.Peek(ctx, queue.PeekRequest{State: state})
+			if err != nil || len(list) != 1 || list[0].ID != want || len(list[0].Event.Data) != 1 {
+				r.Errorf("%s: %+v, %v", state, list, err)
+			}
+			if list, err := q.Peek(ctx, queue.PeekRequest{State: state, After: want, Max: 1}); err != nil || len(list) != 0 {
+				r.Errorf("%s after %v: %+v, %v", state, want, list, err)
+			}
+		}
+		i, err := q.Get(ctx, ids[0])
+		if err != nil || !i.Due.Equal(at) || string(i.Event.Data) != "a" {
+			r.Errorf("the delayed job is %+v, %v", i, err)
+		}
+		if i, err := q.Get(ctx, ids[1]); err != nil || i.Progress == nil || i.Progress.Fraction != 0.5 || i.Progress.Note != "half" {
+			r.Errorf("the leased job is %+v, %v", i, err)
+		}
+		if n, err := q.Redrive(ctx, queue.Filter{Reason: "address"}); n != 1 || err != nil {
+			r.Errorf("redriven %d: %v", n, err)
+		}
+		errs, err := q.Cancel(ctx, ids[1], 999)
+		if err != nil || errs[0] != nil || parley.CodeOf(errs[1]) != parley.NotFound {
+			r.Errorf("canceled %v, %v", errs, err)
+		}
+		r.must(q.Pause(ctx))
+		if list, err := q.Lease(ctx, queue.LeaseRequest{Wait: time.Second}); err != nil || len(list) > 0 {
+			r.Errorf("a paused queue gives %v, %v", list, err)
+		}
+		r.must(q.Resume(ctx))
+		if n, err := q.Purge(ctx, queue.Ready, queue.Delayed); n != 3 || err != nil {
+			r.Errorf("purged %d: %v", n, err)
+		}
+		all, err := r.client.Queues(ctx)
+		if err != nil || len(all) != 1 || all[0].Name != "emails" || all[0].Stats.Enqueued != 4 || all[0].Settings.MaxAttempts != 2 {
+			r.Errorf("the queues are %+v, %v", all, err)
+		}
+		r.must(q.Delete(ctx))
+		if _, err := q.Info(ctx); parley.CodeOf(err) != parley.NotFound {
+			r.Errorf("after its end: %v", err)
 		}
 	})
 }
