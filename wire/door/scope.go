@@ -12,7 +12,7 @@ import (
 // on everything, and "*" everything.
 type Scope struct {
 	Verb string // one of Verbs, or "*"
-	On   string // a pattern of topics, of limits for throttle, of queues for enqueue and work; "" = everything
+	On   string // a pattern of topics, of limits for throttle, of queues for enqueue and work, of groups for consume; "" = everything
 }
 
 // Verbs lists the verbs and what they allow.
@@ -20,10 +20,11 @@ var Verbs = map[string]string{
 	"publish":  "publish events to topics",
 	"read":     "read events of topics by any pattern, and their settings",
 	"manage":   "create, change and delete topics",
-	"enqueue":  "add jobs to queues",
+	"enqueue":  "add jobs to queues, and get their results",
 	"work":     "lease jobs of queues, settle them, and look at them",
+	"consume":  "be a member of consumer groups, commit, seek, and look at them; their topics need read",
 	"throttle": "check limits, and see them",
-	"admin":    "see the server's own state, metrics, internal topics and configuration, and change its limits and queues",
+	"admin":    "see the server's own state, metrics, internal topics and configuration, and change its limits, queues and groups",
 	"*":        "everything",
 }
 
@@ -31,7 +32,7 @@ var Verbs = map[string]string{
 func ParseScope(s string) (Scope, error) {
 	verb, on, _ := strings.Cut(s, ":")
 	if _, ok := Verbs[verb]; !ok {
-		return Scope{}, parley.BadField("scope", "no such verb: "+verb, "use publish, read, manage, enqueue, work, throttle, admin or *")
+		return Scope{}, parley.BadField("scope", "no such verb: "+verb, "use publish, read, manage, enqueue, work, consume, throttle, admin or *")
 	}
 	if on == "*" || on == ">" {
 		on = ""

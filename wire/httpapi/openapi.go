@@ -57,7 +57,7 @@ func operation(r *door.Route) map[string]any {
 		success["content"] = content
 	}
 	responses := map[string]any{strconv.Itoa(status): success}
-	if r.Name == "topic-put" || r.Name == "limit-put" || r.Name == "queue-put" {
+	if r.Name == "topic-put" || r.Name == "limit-put" || r.Name == "queue-put" || r.Name == "schedule-put" {
 		responses["201"] = map[string]any{"description": "Created", "content": success["content"]}
 	}
 	addErrors(responses, r)

@@ -39,6 +39,7 @@ type queueSettings struct {
 	Concurrency int        `json:"concurrency,omitempty"`
 	Rate        string     `json:"rate,omitempty"`
 	DeadLetter  string     `json:"dead_letter,omitempty"`
+	Results     string     `json:"results,omitempty"`
 }
 
 type queueRetry struct {
@@ -126,7 +127,7 @@ func (a *API) queueRoutes() []door.Route {
 			Example: `curl -X POST http://127.0.0.1:7275/v1/queues/emails/resume`,
 		},
 	}
-	return slices.Concat(routes, a.jobRoutes(), a.leaseRoutes())
+	return slices.Concat(routes, a.jobRoutes(), a.leaseRoutes(), a.settleRoutes(), a.scheduleRoutes())
 }
 
 // queueOf finds the queue of the path.

@@ -28,19 +28,9 @@ var enqueueParams = []door.Param{
 	{Name: "Parley-Subject", In: "header", Type: "string", Description: "subject of events that are plain data"},
 }
 
-// jobBody is the body of a request of jobsMedia.
+// jobBody is the body of a request of jobsMedia. Each job reads itself.
 type jobBody struct {
-	Jobs []jobEntry `json:"jobs"`
-}
-
-type jobEntry struct {
-	Data     json.RawMessage `json:"data"`
-	Event    json.RawMessage `json:"event"`
-	Delay    string          `json:"delay"`
-	At       time.Time       `json:"at"`
-	Priority int             `json:"priority"`
-	Key      string          `json:"key"`
-	Unique   string          `json:"unique"`
+	Jobs []json.RawMessage `json:"jobs"`
 }
 
 // jobsRead is what a request to enqueue holds.
@@ -121,36 +111,16 @@ func jobEntries(h http.Header, body []byte) ([]queue.Job, error) {
 		return nil, parley.BadField("jobs", strconv.Itoa(len(in.Jobs))+" jobs in one request", "send 1 to "+strconv.Itoa(queue.MaxEnqueue))
 	}
 	list := make([]queue.Job, len(in.Jobs))
-	for i := range in.Jobs {
-		job, err := in.Jobs[i].job()
-		if err != nil {
+	for i, raw := range in.Jobs {
+		if err := decodeStrict(raw, &list[i]); err != nil {
 			return nil, renamed(err, func(field string) string { return inJobs(i, field) })
 		}
-		list[i] = job
 	}
 	return list, nil
 }
 
-func inJobs(i int, field string) string { return "jobs[" + strconv.Itoa(i) + "]." + field }
-
-func (e *jobEntry) job() (job queue.Job, err error) {
-	job = queue.Job{At: e.At, Priority: e.Priority, Key: e.Key, Unique: e.Unique}
-	if job.Delay, err = spanOf("delay", e.Delay); err != nil {
-		return job, err
-	}
-	switch {
-	case e.Data != nil && e.Event != nil:
-		return job, parley.BadField("event", "stands beside data", "send one of them")
-	case e.Data != nil:
-		job.Event = parley.Event{DataContentType: "application/json", Data: e.Data}
-	case e.Event != nil:
-		if job.Event, err = parley.ParsePartialJSON(e.Event); err != nil {
-			return job, renamed(err, func(field string) string { return strings.TrimSuffix("event."+field, ".") })
-		}
-	default:
-		return job, parley.BadField("data", "is missing", "send data, or an event")
-	}
-	return job, nil
+func inJobs(i int, field string) string {
+	return strings.TrimSuffix("jobs["+strconv.Itoa(i)+"]."+strings.TrimPrefix(field, "job"), ".")
 }
 
 // jobSources are the fields of a request from which attributes of jobs come.

@@ -76,6 +76,7 @@ func (a *API) jobRoutes() []door.Route {
 			Verb: "work", On: "queue", Answer: JobInfo{}, Errors: codes(ownerErrors, []parley.Code{parley.Invalid}), Handle: a.queueJob,
 			Example: `curl http://127.0.0.1:7275/v1/queues/emails/jobs/17`,
 		},
+		a.resultRoute(),
 		{
 			Method: http.MethodDelete, Path: "/v1/queues/{queue}/jobs/{job}", Name: "queue-cancel", Pattern: "queue", Summary: "Cancel a job that is ready, delayed or leased.",
 			Verb: "admin", On: "queue", Status: http.StatusNoContent, Errors: codes(ownerErrors, storeErrors, []parley.Code{parley.Invalid, parley.Conflict}), Handle: a.queueCancel,

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,6 +24,9 @@ func (r *rig) readyQueue(t testing.TB) (lease string) {
 		t.Fatal(answer)
 	}
 	r.putJob("a")
+	if res, answer := r.do("PUT", "/v1/queues/a/schedules/s", `{"cron":"0 8 * * *"}`); res.StatusCode != http.StatusCreated {
+		t.Fatal(answer)
+	}
 	return first
 }
 
@@ -70,7 +74,24 @@ var queueProvoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 		p.do("POST", "/v1/leases/"+p.token+"/ack", "")
 		return p.send(nil)
 	},
+	parley.Unprocessable: func(p *provoker) (*http.Response, string) {
+		switch p.route.Name {
+		case "queue-result": // of a dead job
+			return p.send(func(path, body string) (string, string) { return strings.ReplaceAll(path, "/3", "/2"), body })
+		case "queue-ack": // with a result, where none is kept
+			p.do("PUT", "/v1/queues/a", `{"results":"-"}`)
+			return p.send(func(path, _ string) (string, string) { return path, "done" })
+		}
+		for n := range queue.MaxSchedules - 1 {
+			p.do("PUT", "/v1/queues/a/schedules/s"+strconv.Itoa(n), `{"cron":"0 8 * * *"}`)
+		}
+		return p.send(func(path, body string) (string, string) { return path + "more", body })
+	},
 	parley.Overloaded: func(p *provoker) (*http.Response, string) {
+		if p.route.Name == "queue-result" {
+			p.hold()
+			return p.query("wait=5s")
+		}
 		p.do("PUT", "/v1/queues/third", "")
 		return p.elsewhere("fourth")
 	},

@@ -18,7 +18,7 @@ var verbless = map[string]string{
 	"topic-list":  "shows only the topics that the caller may read",
 	"limit-list":  "shows only the limits that the caller may check",
 	"queue-list":  "shows only the queues that the caller may work for or administer",
-	"queue-ack":   ofALease, "queue-nack": ofALease, "queue-extend": ofALease, "queue-dead": ofALease,
+	"queue-ack":   ofALease, "queue-nack": ofALease, "queue-extend": ofALease, "queue-progress": ofALease, "queue-dead": ofALease,
 	"openapi":  "the description of the API is the same for everybody",
 	"asyncapi": "the description of the API is the same for everybody",
 	"errors":   "the list of errors is the same for everybody",
@@ -47,7 +47,7 @@ func tokens(t *testing.T, scopes ...string) (door.Identifier, []string) {
 
 // sample is a request to a route that is right but for what a test makes wrong.
 func sample(route *door.Route) (method, path, body string, header []string) {
-	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{job}", "3").Replace(route.Path)
+	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{job}", "3", "{schedule}", "s").Replace(route.Path)
 	switch route.Name {
 	case "publish":
 		body = "x"
@@ -63,6 +63,10 @@ func sample(route *door.Route) (method, path, body string, header []string) {
 		body = `{"max_attempts":7}`
 	case "queue-enqueue":
 		body = "x"
+	case "queue-progress":
+		body = `{"progress":0.5}`
+	case "schedule-put":
+		body = `{"cron":"0 8 * * *"}`
 	case "queue-purge":
 		body = `{"states":["dead"]}`
 	case "queue-cancel-many":
