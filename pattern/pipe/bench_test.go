@@ -3,7 +3,11 @@ package pipe
 import (
 	"context"
 	"io"
+	"strconv"
 	"testing"
+	"time"
+
+	"github.com/parleyhq/parley/pattern/throttle"
 )
 
 // repeated gives the same slice n times.
@@ -68,13 +72,59 @@ func BenchmarkParallelTotal(b *testing.B) {
 	})
 }
 
+func BenchmarkWindow(b *testing.B) {
+	now := 0
+	o := WindowOptions[int, int]{Windows: Windows{Size: time.Second}, Add: func(into *int, n int) { *into += n }}
+	o.Time = func(int) time.Time { now++; return epoch.Add(time.Duration(now) * time.Millisecond) }
+	benchmark(b, func(f Flow[int]) Flow[int] {
+		return Map(Window(f, o), func(_ context.Context, p Pane[int]) (int, error) { return p.Value, nil })
+	})
+}
+
+func BenchmarkWindowSlidingByKey(b *testing.B) {
+	now, keys := 0, []string{"a", "b", "c", "d"}
+	o := WindowOptions[int, int]{Windows: Windows{Size: time.Minute, Slide: 30 * time.Second}, Add: func(into *int, n int) { *into += n }}
+	o.Key = func(int) string { return keys[now&3] }
+	o.Time = func(int) time.Time { now++; return epoch.Add(time.Duration(now) * time.Millisecond) }
+	benchmark(b, func(f Flow[int]) Flow[int] {
+		return Map(Window(f, o), func(_ context.Context, p Pane[int]) (int, error) { return p.Value, nil })
+	})
+}
+
+// The keys are all new, and as many as are kept at most.
+func BenchmarkDedupe(b *testing.B) {
+	keys := make([]string, 1<<18)
+	for i := range keys {
+		keys[i] = strconv.Itoa(i)
+	}
+	n := 0
+	o := DedupeOptions[int]{Most: 1 << 16, Key: func(int) string { n++; return keys[n&(1<<18-1)] }}
+	benchmark(b, func(f Flow[int]) Flow[int] { return Dedupe(f, o) })
+}
+
+func BenchmarkThrottle(b *testing.B) {
+	l, err := throttle.New(throttle.NewGCRA(1_000_000_000, time.Second, 1_000_000_000), throttle.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchmark(b, func(f Flow[int]) Flow[int] { return Throttle(f, l, nil) })
+}
+
 // A stage allocates nothing for an event.
 func TestStagesAllocateNothing(t *testing.T) {
 	const events = 1 << 17
+	n, names := 0, make([]string, 32)
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+	}
 	per := testing.AllocsPerRun(1, func() {
 		src := &repeated{make([]int, 256), events}
 		sink := SinkFunc[int](func(context.Context, []int) error { return nil })
-		f := Parallel(Merge(Limit[int]{}, Filter(Map(From(src), plus), every)), Lanes[int]{N: 2, Order: OrderTotal}, func(f Flow[int]) Flow[int] { return Map(f, plus) })
+		kept := Dedupe(Filter(Map(From(src), plus), every), DedupeOptions[int]{Most: 16, Key: func(int) string { n++; return names[n&31] }})
+		o := WindowOptions[int, int]{Windows: Windows{Size: time.Second}, Add: func(into *int, n int) { *into += n }}
+		o.Time = func(int) time.Time { n++; return epoch.Add(time.Duration(n) * time.Millisecond) }
+		summed := Map(Window(kept, o), func(_ context.Context, p Pane[int]) (int, error) { return p.Value, nil })
+		f := Parallel(Merge(Limit[int]{}, summed), Lanes[int]{N: 2, Order: OrderTotal}, func(f Flow[int]) Flow[int] { return Map(f, plus) })
 		if err := Run(t.Context(), Options{}, To(f, sink)); err != nil {
 			t.Fatal(err)
 		}

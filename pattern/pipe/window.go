@@ -1,8 +1,8 @@
 package pipe
 
 import (
-	"cmp"
 	"container/heap"
+	"math"
 	"slices"
 	"time"
 
@@ -23,6 +23,9 @@ type Windows struct {
 const (
 	windowsOpen    = 100_000
 	windowsOverlap = 1000 // windows that one event is in
+	windowsLongest = 10 * 366 * 24 * time.Hour
+	windowsFrom    = -8_000_000_000 // 1716, and
+	windowsTo      = 8_000_000_000  // 2223, in seconds since 1970: what nanoseconds can be told of
 )
 
 func (w Windows) withDefaults() (Windows, error) {
@@ -30,6 +33,8 @@ func (w Windows) withDefaults() (Windows, error) {
 		w.Open = windowsOpen
 	}
 	switch {
+	case max(w.Size, w.Slide, w.Gap, w.Late) > windowsLongest:
+		return w, parley.BadField("window", "a duration is over ten years", "make it shorter")
 	case w.Size < 0 || w.Slide < 0 || w.Gap < 0 || w.Late < 0:
 		return w, parley.BadField("window", "a duration is negative", "give durations above 0")
 	case (w.Size > 0) == (w.Gap > 0):
@@ -69,15 +74,24 @@ type WindowState[A any] struct {
 type Windower[A any] struct {
 	w     Windows
 	merge func(into *A, from A)
-	mark  time.Time
+	mark  int64 // nanoseconds since 1970
 	heap  paneHeap[A]
 	byKey map[string][]*openPane[A] // of one key, by their starts
+	last  *openPane[A]              // that an event was added to
 }
 
-// openPane is a window that is not closed, and its place in the heap.
+// openPane is a window that is not closed, and its place in the heap. Times are in
+// nanoseconds since 1970.
 type openPane[A any] struct {
-	Pane[A]
-	at int
+	key        string
+	start, end int64
+	events     int
+	value      A
+	at         int
+}
+
+func (p *openPane[A]) pane() Pane[A] {
+	return Pane[A]{Key: p.key, Start: time.Unix(0, p.start).UTC(), End: time.Unix(0, p.end).UTC(), Events: p.events, Value: p.value}
 }
 
 // NewWindower makes a windower. merge adds to one session's value another's, when
@@ -90,35 +104,45 @@ func NewWindower[A any](w Windows, merge func(into *A, from A)) (*Windower[A], e
 	if err != nil {
 		return nil, err
 	}
-	return &Windower[A]{w: w, merge: merge, byKey: map[string][]*openPane[A]{}}, nil
+	return &Windower[A]{w: w, merge: merge, mark: math.MinInt64, byKey: map[string][]*openPane[A]{}}, nil
 }
 
 // Add puts an event into its windows, whose values add changes. late = they are all
 // closed, and nothing was changed. Too many open windows are an error with the code
-// Overloaded, and nothing was changed.
+// Overloaded, a time before 1716 or after 2223 one with Unprocessable; nothing was
+// changed then either.
 func (m *Windower[A]) Add(key string, at time.Time, add func(*A)) (late bool, err error) {
+	if sec := at.Unix(); sec < windowsFrom || sec > windowsTo {
+		return false, parley.Errorf(parley.Unprocessable, "its time is before 1716 or after 2223")
+	}
+	now := at.UnixNano()
 	if m.w.Gap > 0 {
-		return m.addSession(key, at, add)
+		return m.addSession(key, now, add)
 	}
-	last := floorTo(at, m.w.Slide)
-	first := last
-	for first.Add(-m.w.Slide).Add(m.w.Size).After(at) {
-		first = first.Add(-m.w.Slide)
+	size, slide := int64(m.w.Size), int64(m.w.Slide)
+	if p := m.last; p != nil && size == slide && p.start <= now && now < p.end && p.end > m.mark && p.key == key {
+		p.events++
+		add(&p.value)
+		m.saw(now)
+		return false, nil
 	}
-	if !last.Add(m.w.Size).After(m.mark) {
+	last := floorTo(now, slide)
+	if last+size <= m.mark {
 		return true, nil
 	}
-	if len(m.heap)+int(last.Sub(first)/m.w.Slide)+1 > m.w.Open && m.missing(key, first, last) > m.w.Open-len(m.heap) {
+	first := floorTo(now-size, slide) + slide // the earliest that ends after now
+	if len(m.heap)+int((last-first)/slide)+1 > m.w.Open && m.missing(key, first, last) > m.w.Open-len(m.heap) {
 		return false, m.tooMany()
 	}
-	for start := first; !start.After(last); start = start.Add(m.w.Slide) {
-		if end := start.Add(m.w.Size); end.After(m.mark) {
-			p := m.pane(key, start, end)
-			p.Events++
-			add(&p.Value)
+	for start := first; start <= last; start += slide {
+		if start+size > m.mark {
+			p := m.pane(key, start, start+size)
+			p.events++
+			add(&p.value)
+			m.last = p
 		}
 	}
-	m.saw(at)
+	m.saw(now)
 	return false, nil
 }
 
@@ -127,80 +151,84 @@ func (m *Windower[A]) tooMany() error {
 }
 
 // missing is how many windows from first to last a key has yet to open.
-func (m *Windower[A]) missing(key string, first, last time.Time) (n int) {
-	for start := first; !start.After(last); start = start.Add(m.w.Slide) {
-		if _, there := m.find(key, start); !there && start.Add(m.w.Size).After(m.mark) {
+func (m *Windower[A]) missing(key string, first, last int64) (n int) {
+	for start := first; start <= last; start += int64(m.w.Slide) {
+		if _, there := m.find(m.byKey[key], start); !there && start+int64(m.w.Size) > m.mark {
 			n++
 		}
 	}
 	return n
 }
 
-func (m *Windower[A]) find(key string, start time.Time) (int, bool) {
-	return slices.BinarySearchFunc(m.byKey[key], start, func(p *openPane[A], t time.Time) int { return p.Start.Compare(t) })
+func (m *Windower[A]) find(all []*openPane[A], start int64) (int, bool) {
+	i := len(all)
+	for i > 0 && all[i-1].start >= start { // the newest are asked for most
+		i--
+	}
+	return i, i < len(all) && all[i].start == start
 }
 
-func (m *Windower[A]) pane(key string, start, end time.Time) *openPane[A] {
-	i, there := m.find(key, start)
+func (m *Windower[A]) pane(key string, start, end int64) *openPane[A] {
+	all := m.byKey[key]
+	i, there := m.find(all, start)
 	if there {
-		return m.byKey[key][i]
+		return all[i]
 	}
-	p := &openPane[A]{Pane: Pane[A]{Key: key, Start: start, End: end}}
-	m.byKey[key] = slices.Insert(m.byKey[key], i, p)
+	p := &openPane[A]{key: key, start: start, end: end}
+	m.byKey[key] = slices.Insert(all, i, p)
 	heap.Push(&m.heap, p)
 	return p
 }
 
-func (m *Windower[A]) addSession(key string, at time.Time, add func(*A)) (late bool, err error) {
-	end := at.Add(m.w.Gap)
+func (m *Windower[A]) addSession(key string, now int64, add func(*A)) (late bool, err error) {
+	end := now + int64(m.w.Gap)
 	all := m.byKey[key]
 	from := 0 // sessions that the event's own span overlaps
-	for from < len(all) && !all[from].End.After(at) {
+	for from < len(all) && all[from].end <= now {
 		from++
 	}
 	to := from
-	for to < len(all) && all[to].Start.Before(end) {
+	for to < len(all) && all[to].start < end {
 		to++
 	}
 	if from == to {
-		if !end.After(m.mark) {
+		if end <= m.mark {
 			return true, nil
 		}
 		if len(m.heap) >= m.w.Open {
 			return false, m.tooMany()
 		}
-		p := m.pane(key, at, end)
-		p.Events = 1
-		add(&p.Value)
-		m.saw(at)
+		p := m.pane(key, now, end)
+		p.events = 1
+		add(&p.value)
+		m.saw(now)
 		return false, nil
 	}
 	p := all[from]
 	for _, other := range all[from+1 : to] {
-		p.Events += other.Events
-		p.End = other.End
-		m.merge(&p.Value, other.Value)
+		p.events += other.events
+		p.end = other.end
+		m.merge(&p.value, other.value)
 		heap.Remove(&m.heap, other.at)
 	}
 	m.byKey[key] = slices.Delete(all, from+1, to)
-	p.Start, p.End = earlier(p.Start, at), later(p.End, end)
-	p.Events++
-	add(&p.Value)
+	p.start, p.end = min(p.start, now), max(p.end, end)
+	p.events++
+	add(&p.value)
 	heap.Fix(&m.heap, p.at)
-	m.saw(at)
+	m.saw(now)
 	return false, nil
 }
 
-func (m *Windower[A]) saw(at time.Time) {
-	m.mark = later(m.mark, at.Add(-m.w.Late))
-}
+func (m *Windower[A]) saw(now int64) { m.mark = max(m.mark, now-int64(m.w.Late)) }
 
 // Advance moves the watermark on to a time that no event will be before; it never
 // goes back.
-func (m *Windower[A]) Advance(mark time.Time) { m.mark = later(m.mark, mark) }
-
-// Mark gives the watermark.
-func (m *Windower[A]) Mark() time.Time { return m.mark }
+func (m *Windower[A]) Advance(mark time.Time) {
+	if sec := mark.Unix(); sec >= windowsFrom && sec <= windowsTo {
+		m.mark = max(m.mark, mark.UnixNano())
+	}
+}
 
 // Len is how many windows are open.
 func (m *Windower[A]) Len() int { return len(m.heap) }
@@ -208,11 +236,13 @@ func (m *Windower[A]) Len() int { return len(m.heap) }
 // Closed gives the next window that the watermark has passed, in the order of end,
 // start and key; false = there is none.
 func (m *Windower[A]) Closed() (Pane[A], bool) {
-	if len(m.heap) == 0 || m.heap[0].End.After(m.mark) {
+	if !m.ready() {
 		return Pane[A]{}, false
 	}
 	return m.pop(), true
 }
+
+func (m *Windower[A]) ready() bool { return len(m.heap) > 0 && m.heap[0].end <= m.mark }
 
 // Next gives the end of the open window that ends first; the zero time when none is
 // open.
@@ -220,7 +250,7 @@ func (m *Windower[A]) Next() time.Time {
 	if len(m.heap) == 0 {
 		return time.Time{}
 	}
-	return m.heap[0].End
+	return time.Unix(0, m.heap[0].end).UTC()
 }
 
 // Flush gives the next open window although the watermark has not passed it: at the
@@ -229,43 +259,52 @@ func (m *Windower[A]) Flush() (Pane[A], bool) {
 	if len(m.heap) == 0 {
 		return Pane[A]{}, false
 	}
-	m.mark = later(m.mark, m.heap[0].End)
+	m.mark = max(m.mark, m.heap[0].end)
 	return m.pop(), true
 }
 
 func (m *Windower[A]) pop() Pane[A] {
 	p := heap.Pop(&m.heap).(*openPane[A])
-	i, _ := m.find(p.Key, p.Start)
-	if left := slices.Delete(m.byKey[p.Key], i, i+1); len(left) > 0 {
-		m.byKey[p.Key] = left
-	} else {
-		delete(m.byKey, p.Key)
+	if m.last == p {
+		m.last = nil
 	}
-	return p.Pane
+	i, _ := m.find(m.byKey[p.key], p.start)
+	if left := slices.Delete(m.byKey[p.key], i, i+1); len(left) > 0 {
+		m.byKey[p.key] = left
+	} else {
+		delete(m.byKey, p.key)
+	}
+	return p.pane()
 }
 
-// Each visits the open windows, in no order.
-func (m *Windower[A]) Each(visit func(*Pane[A])) {
+// Each visits the values of the open windows, in no order.
+func (m *Windower[A]) Each(visit func(*A)) {
 	for _, p := range m.heap {
-		visit(&p.Pane)
+		visit(&p.value)
 	}
 }
 
 // State gives all that is remembered. Values are shared with the windower.
 func (m *Windower[A]) State() WindowState[A] {
-	s := WindowState[A]{Mark: m.mark}
+	var s WindowState[A]
+	if m.mark > math.MinInt64 {
+		s.Mark = time.Unix(0, m.mark).UTC()
+	}
 	for _, p := range m.heap {
-		s.Panes = append(s.Panes, p.Pane)
+		s.Panes = append(s.Panes, p.pane())
 	}
 	return s
 }
 
 // Restore takes what State gave in place of all that is remembered.
 func (m *Windower[A]) Restore(s WindowState[A]) {
-	m.mark, m.heap, m.byKey = s.Mark, nil, map[string][]*openPane[A]{}
+	m.mark, m.heap, m.byKey, m.last = math.MinInt64, nil, map[string][]*openPane[A]{}, nil
+	if !s.Mark.IsZero() {
+		m.mark = s.Mark.UnixNano()
+	}
 	for _, pane := range s.Panes {
-		p := m.pane(pane.Key, pane.Start, pane.End)
-		p.Pane = pane
+		p := m.pane(pane.Key, pane.Start.UnixNano(), pane.End.UnixNano())
+		p.events, p.value = pane.Events, pane.Value
 	}
 }
 
@@ -277,7 +316,13 @@ func (h paneHeap[A]) Len() int { return len(h) }
 // Less implements heap.Interface.
 func (h paneHeap[A]) Less(i, j int) bool {
 	a, b := h[i], h[j]
-	return cmp.Or(a.End.Compare(b.End), a.Start.Compare(b.Start), cmp.Compare(a.Key, b.Key)) < 0
+	switch {
+	case a.end != b.end:
+		return a.end < b.end
+	case a.start != b.start:
+		return a.start < b.start
+	}
+	return a.key < b.key
 }
 
 // Swap implements heap.Interface.
@@ -302,25 +347,11 @@ func (h *paneHeap[A]) Pop() any {
 	return p
 }
 
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// floorTo gives the last multiple of d since 1970 that is not after t.
-func floorTo(t time.Time, d time.Duration) time.Time {
-	over := time.Duration(t.UnixNano() % int64(d)) // beyond the years 1678 to 2262 windows are aligned to something else
+// floorTo gives the last multiple of d that is not after t.
+func floorTo(t, d int64) int64 {
+	over := t % d
 	if over < 0 {
 		over += d
 	}
-	return t.Add(-over)
+	return t - over
 }

@@ -43,6 +43,7 @@ func Window[T, A any](f Flow[T], o WindowOptions[T, A]) Flow[Pane[A]] {
 type pending[A any] struct {
 	value A
 	unit  unit
+	last  unit // that unit was joined with
 }
 
 type windowing[T, A any] struct {
@@ -60,19 +61,20 @@ type windowing[T, A any] struct {
 // addNext adds the event at hand to a window.
 func (s *windowing[T, A]) addNext(to *pending[A]) {
 	s.o.Add(&to.value, s.next)
-	if s.unit == 0 {
-		return
+	if s.unit == to.last {
+		return // it holds it already, or there is none
 	}
 	if to.unit == 0 {
 		to.unit = s.r.book.derive()
 	}
+	to.last = s.unit
 	s.r.book.join(to.unit, s.unit)
 }
 
 func (s *windowing[T, A]) merge(into *pending[A], from pending[A]) {
 	s.o.Merge(&into.value, from.value)
 	if into.unit == 0 {
-		into.unit = from.unit
+		into.unit, into.last = from.unit, from.last
 		return
 	}
 	s.r.book.join(into.unit, from.unit)
@@ -97,8 +99,10 @@ func (s *windowing[T, A]) push(ctx context.Context, c chunk[T]) error {
 			}
 			continue
 		}
-		if err := s.pass(ctx, s.open.Closed); err != nil {
-			return err
+		if s.open.ready() {
+			if err := s.pass(ctx, s.open.Closed); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -276,8 +276,8 @@ func (s *windowing) due() (time.Time, bool) {
 func (s *windowing) end() error { return s.closed(s.open.Flush) }
 
 func (s *windowing) held(visit func(*item)) {
-	s.open.Each(func(p *pipe.Pane[figures]) {
-		for _, o := range p.Value.From {
+	s.open.Each(func(f *figures) {
+		for _, o := range f.From {
 			visit(&item{from: o})
 		}
 	})
