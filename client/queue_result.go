@@ -35,7 +35,9 @@ func (q *Queue) Result(ctx context.Context, id queue.ID, wait time.Duration) (qu
 	case err == nil && res.StatusCode == http.StatusOK:
 		out.Result, err = resultOf(res.Header, raw)
 	case errors.As(err, &e) && e.Code == parley.Unprocessable && (out.State == queue.Dead || out.State == queue.Canceled):
-		out.Reason, err = e.Detail, nil
+		if err = nil; out.State == queue.Dead {
+			out.Reason = e.Detail
+		}
 	}
 	return out, err
 }

@@ -492,3 +492,106 @@ func TestTheRest(t *testing.T) {
 		}
 	})
 }
+
+// TestResults: a result goes with its ack, also of a worker's handler, and whoever
+// waits for it is answered when it is there.
+func TestResults(t *testing.T) {
+	queueRig(t, func(r *wireRig) {
+		q, ctx := r.client.Queue("emails"), r.Context()
+		ids := r.enqueue("a", "b", "c", "d")
+		if out, err := q.Result(ctx, ids[0], time.Second); err != nil || out.State != queue.Ready || out.Result != nil {
+			r.Errorf("before its end: %+v, %v", out, err)
+		}
+		end := r.employ(func(ctx context.Context, l *queue.Lease) (queue.Result, error) {
+			switch string(l.Event.Data) {
+			case "a":
+				if err := l.Report(ctx, queue.Progress{Fraction: 0.5}); err != nil {
+					return nil, err
+				}
+				<-time.After(time.Minute)
+				return queue.Output{ContentType: "text/plain", Data: []byte("ä\x00")}, nil
+			case "b":
+				return nil, nil
+			}
+			return nil, queue.Fatal(errors.New("bad"))
+		}, queue.WorkerOptions{})
+		begun := time.Now()
+		out, err := q.Result(ctx, ids[0], 2*time.Minute)
+		if err != nil || out.State != queue.Done || string(out.Result.Data) != "ä\x00" || out.Result.DataContentType != "text/plain" || out.Result.Type != queue.ResultType || time.Since(begun) != time.Minute {
+			r.Errorf("after %v: %+v, %v", time.Since(begun), out, err)
+		}
+		if out, err := q.Result(ctx, ids[1], time.Minute); err != nil || out.State != queue.Done || out.Result != nil {
+			r.Errorf("without one: %+v, %v", out, err)
+		}
+		if out, err := q.Result(ctx, ids[2], time.Minute); err != nil || out.State != queue.Dead || out.Reason != "bad" {
+			r.Errorf("dead: %+v, %v", out, err)
+		}
+		synctest.Wait()
+		end()
+		if _, err := q.Result(ctx, 999, 0); parley.CodeOf(err) != parley.NotFound {
+			r.Errorf("no such job: %v", err)
+		}
+	})
+}
+
+// TestResultsAreNotTooMany: acks with results that are gathered stay within what
+// one request may carry.
+func TestResultsAreNotTooMany(t *testing.T) {
+	queueRig(t, func(r *wireRig) {
+		q, ctx := r.client.Queue("emails"), r.Context()
+		r.enqueue(strings.Fields(strings.Repeat("a ", 8))...)
+		leases, err := q.Lease(ctx, queue.LeaseRequest{Max: 8})
+		r.must(err)
+		hold := make(chan struct{})
+		r.fault = func(string, int) http.HandlerFunc { <-hold; return nil }
+		large := queue.Output{ContentType: "text/plain", Data: bytes.Repeat([]byte("x"), queue.MaxResult)}
+		var callers sync.WaitGroup
+		for _, l := range leases {
+			callers.Go(func() {
+				if err := q.AckWith(ctx, l.Token, large); err != nil {
+					r.Errorf("ack: %v", err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(hold)
+		callers.Wait()
+		if s := r.stats(); s.Done != 8 {
+			r.Errorf("%d are done", s.Done)
+		}
+	})
+}
+
+// TestSchedules puts, reads, pauses and deletes.
+func TestSchedules(t *testing.T) {
+	queueRig(t, func(r *wireRig) {
+		q, ctx := r.client.Queue("emails"), r.Context()
+		s := queue.Schedule{Name: "daily", Cron: "0 8 * * *", Zone: "Europe/Berlin", Job: queue.Job{Priority: 4, Unique: "u", Event: parley.Event{Type: "Mail", Data: []byte("x")}}}
+		i, created, err := q.PutSchedule(ctx, s)
+		if err != nil || !created || i.Next.IsZero() || i.Missed != queue.MissedOnce {
+			r.Fatalf("%+v, %v, %v", i, created, err)
+		}
+		r.must(q.PauseSchedule(ctx, "daily", true))
+		list, err := q.Schedules(ctx)
+		if err != nil || len(list) != 1 || !list[0].Paused || list[0].Job.Unique != "u" || list[0].Job.Event.Type != "Mail" || string(list[0].Job.Event.Data) != "x" {
+			r.Errorf("%+v, %v", list, err)
+		}
+		r.must(q.PauseSchedule(ctx, "daily", false))
+		<-time.After(i.Next.Sub(time.Now()))
+		jobs, err := q.Lease(ctx, queue.LeaseRequest{Wait: time.Second})
+		if err != nil || len(jobs) != 1 || jobs[0].Event.Extensions[queue.ScheduleName] != "daily" || jobs[0].Priority != 4 {
+			r.Errorf("when it was due: %+v, %v", jobs, err)
+		}
+		if i, err := q.Schedule(ctx, "daily"); err != nil || !i.Last.Equal(jobs[0].Event.Time) {
+			r.Errorf("afterwards: %+v, %v", i, err)
+		}
+		r.must(q.DeleteSchedule(ctx, "daily"))
+		if err := q.PauseSchedule(ctx, "daily", true); parley.CodeOf(err) != parley.NotFound {
+			r.Errorf("after its end: %v", err)
+		}
+		s.Cron = "never"
+		if _, _, err := q.PutSchedule(ctx, s); parley.CodeOf(err) != parley.Invalid {
+			r.Errorf("a wrong one: %v", err)
+		}
+	})
+}

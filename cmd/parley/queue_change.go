@@ -116,8 +116,8 @@ func (a *app) queueRedrive() *cobra.Command {
 	flags.StringVar(&f.Reason, "reason", "", "only those with this `text` in their reason")
 	flags.StringVar(&f.Worker, "worker", "", "only those whose last attempt was this worker's")
 	flags.StringVar(&f.Key, "key", "", "only those of this key")
-	flags.StringVar(&since, "since", "", "only those that died at this RFC 3339 `time` or later")
-	flags.StringVar(&until, "until", "", "only those that died before this RFC 3339 `time`")
+	flags.StringVar(&since, "since", "", "only those that died since an RFC 3339 `time`, or a duration ago")
+	flags.StringVar(&until, "until", "", "only those that died before an RFC 3339 `time`, or a duration ago")
 	flags.BoolVar(&all, "all", false, "all dead jobs")
 	return a.onQueue(c, func(ctx context.Context, q *client.Queue, _ []string) (answer, error) {
 		var err error

@@ -35,8 +35,8 @@ func (a *app) schedulePut() *cobra.Command {
 		Use: "put QUEUE NAME [DATA]", Aliases: []string{"set"}, Short: "Make a schedule, or replace it.",
 		Example: `  parley queue schedule put reports monthly '{"kind": "sales"}' --cron '0 6 1 * *' --zone Europe/Berlin
   parley queue schedule put cleanup nightly --cron '@daily' --missed skip --unique cleanup`,
-		Long: `--cron is minute, hour, day of month, month and day of week, or @hourly, @daily and
-the like, by the clocks of --zone. DATA is each job's data. With --unique a run is
+		Long: `--cron is minute, hour, day of month, month and day of week, with seconds before
+them if there are six, or @hourly, @daily and the like; by the clocks of --zone. DATA is each job's data. With --unique a run is
 dropped while the job of the one before is not done.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 3 {
@@ -46,7 +46,7 @@ dropped while the job of the one before is not done.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&s.Cron, "cron", "", "when: `expression` of five fields, or @daily and the like")
+	flags.StringVar(&s.Cron, "cron", "", "when: `expression` of five or six fields, or @daily and the like")
 	flags.StringVar(&s.Zone, "zone", "UTC", "whose clocks: an IANA `name` such as Europe/Berlin")
 	flags.StringVar(&missed, "missed", "once", "what becomes of runs while no server ran: skip, once or all")
 	flags.DurationVar(&s.Job.Delay, "delay", 0, "how long each job rests first")
