@@ -2,11 +2,11 @@ import { count } from '../../format';
 import { Empty } from '../../ui';
 import { admitted, held, refused, type Key, type Limit } from './model';
 
-/** A time from now, as people say it. */
+/** A time from now, as people say it, rounded up. */
 export function after(seconds: number): string {
   if (seconds <= 0) return 'now';
-  if (seconds < 1) return `in ${Math.ceil(seconds * 1000)} ms`;
-  if (seconds < 10) return `in ${seconds.toFixed(1)} s`;
+  if (seconds < 1) return `in ${Math.ceil(seconds * 1000 - 1e-9)} ms`;
+  if (seconds < 10) return `in ${(Math.ceil(seconds * 10 - 1e-9) / 10).toFixed(1)} s`;
   if (seconds < 120) return `in ${Math.ceil(seconds)} s`;
   if (seconds < 7200) return `in ${Math.ceil(seconds / 60)} min`;
   return `in ${Math.ceil(seconds / 3600)} h`;
