@@ -3,6 +3,8 @@ package browser
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -99,6 +101,31 @@ func TestConsoleLimitsAreChanged(t *testing.T) {
 	p.click("text=Delete limit")
 	p.shows("Nothing is limited")
 	p.quiet("status of 400", "status of 404") // of the mistake, and of asking whether the name is free
+}
+
+// TestConsoleLimitsWithoutTheScope shows the counts to a token that may only check, and
+// no other caller.
+func TestConsoleLimitsWithoutTheScope(t *testing.T) {
+	secret, tokens, _ := strings.Cut(rig.Run(t, rig.Binary(t), "token", "viewer", "--scope", "throttle"), "\n")
+	config := filepath.Join(t.TempDir(), "parley.yaml")
+	if err := os.WriteFile(config, []byte(tokens+"\nthrottle:\n  limits:\n    login: {limit: 5/1h}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server, b := rig.Serve(t, "--config", config), start(t)
+	p := b.open(t, server.URL+"/limits/login", nil)
+	p.shows("The server asks for a token")
+	p.fill("dialog input[type=password]", strings.TrimSpace(secret))
+	p.press("Enter")
+	p.fill("section.try input", "ann")
+	p.click("section.try button.primary")
+	p.shows("Admitted, 4 left")
+	p.shows("Busiest keys")
+	p.shows("403") // instead of the keys
+	if n := p.count("[data-testid=keys]"); n != 0 {
+		t.Error("keys are shown")
+	}
+	p.accessible()
+	p.shot("limits-viewer")
 }
 
 // post publishes an event and gives the status.
