@@ -450,7 +450,7 @@ func TestTheRest(t *testing.T) {
 		r.must(err)
 		r.must(q.Extend(ctx, leases[0].Token, 2*time.Hour))
 		r.must(q.Progress(ctx, leases[0].Token, queue.Progress{Fraction: 0.5, Note: "half"}))
-		r.must(q.Dead(ctx, leases[1].Token, "no such address"))
+		r.must(q.Dead(ctx, leases[1].Token, "no such address"+strings.Repeat(" ", 20<<20)))
 		for state, want := range map[queue.State]queue.ID{queue.Delayed: ids[0], queue.Leased: ids[1], queue.Dead: ids[2], queue.Ready: ids[3]} {
 			list, err := q.Peek(ctx, queue.PeekRequest{State: state})
 			if err != nil || len(list) != 1 || list[0].ID != want || len(list[0].Event.Data) != 1 {
@@ -556,8 +556,8 @@ func TestResultsAreNotTooMany(t *testing.T) {
 		synctest.Wait()
 		close(hold)
 		callers.Wait()
-		if s := r.stats(); s.Done != 8 {
-			r.Errorf("%d are done", s.Done)
+		if s := r.stats(); s.Done != 8 || len(r.requests) != 2+5 { // of 1, 2, 2, 2 and 1
+			r.Errorf("%d are done after %d requests", s.Done, len(r.requests))
 		}
 	})
 }

@@ -31,7 +31,7 @@ func TestBuildQueue(t *testing.T) {
 	for i := range dirs {
 		dirs[i] = filepath.Base(dirs[i])
 	}
-	if want := []string{"crawler", "email", "order", "transcode"}; !slices.Equal(dirs, want) {
+	if want := []string{"crawler", "email", "order", "report", "transcode"}; !slices.Equal(dirs, want) {
 		t.Errorf("there are %v, and those that are run are %v", dirs, want)
 	}
 }
@@ -258,6 +258,36 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%s: %+v", queue, c)
 		}
 	}
+}
+
+// TestReport: three ask for a report, which is made once; a month that is none has
+// no report.
+func TestReport(t *testing.T) {
+	s := rig.Serve(t)
+	s.Publish("sales", "application/json", `{"month":"2026-11","item":"tea","cents":450}`, `{"month":"2026-10","item":"tea","cents":1}`, `{"month":"2026-11","item":"tea","cents":50}`, `{"month":"2026-11","item":"a, b","cents":7}`)
+	report := rig.Build(t, "./examples/queue/report")
+	got := make(chan string, 3)
+	for range cap(got) {
+		go func() {
+			out, _ := exec.Command(report, "-server", s.URL, "get", "2026-11").Output() // what there is of it
+			got <- string(out)
+		}()
+	}
+	rig.Eventually(t, "the three that ask", func() bool { return s.Metric("parley_live_connections") == "3" })
+	office := runs(t, report, "-server", s.URL, "work")
+	for range cap(got) {
+		if text := <-got; text != "item,cents\n\"a, b\",7\ntea,500\n" {
+			t.Errorf("the report is %q", text)
+		}
+	}
+	if c := counts(t, s, "reports"); c.Done != 1 {
+		t.Errorf("it was made %d times", c.Done)
+	}
+	out, err := exec.Command(report, "-server", s.URL, "get", "soon").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "there will be no report: parsing time") {
+		t.Errorf("%v: %s", err, out)
+	}
+	office.quits(t)
 }
 
 // TestCrawler reads a site whose pages name one another: each once, one at a time,
