@@ -107,6 +107,38 @@ func TestLogKeepsTheNewest(t *testing.T) {
 	}
 }
 
+// TestALogThatIsLoweredAndRaisedAdmitsNoMore has a limit go down and up again within a
+// window, with a refund between: what was forgotten on the way counts again.
+func TestALogThatIsLoweredAndRaisedAdmitsNoMore(t *testing.T) {
+	const w = 1000
+	high, low := mustCompile(t, NewSlidingLog(50, w)), mustCompile(t, NewSlidingLog(20, w))
+	state := make([]uint64, high.Words())
+	change := func(from, to *Rule, now time.Duration) {
+		next := make([]uint64, to.Words())
+		to.Convert(next, from, state, now)
+		state = next
+	}
+	high.Take(state, 5, 30)
+	d := high.Take(state, 10, 20)
+	change(high, low, 15)
+	if low.Take(state, 16, 1).OK {
+		t.Error("the lower limit admits beyond itself")
+	}
+	low.Back(state, 20, d) // all that is remembered, but for one
+	change(low, high, 30)
+	if d := high.Take(state, 31, 0); d.Remaining != 19 {
+		t.Errorf("%d left, want what was given back", d.Remaining)
+	}
+	change(high, low, 40)
+	change(low, high, 50)
+	if d := high.Take(state, 51, 0); d.Remaining != 19 {
+		t.Errorf("%d left after going down and up once more", d.Remaining)
+	}
+	if d := high.Take(state, w+10, 50); !d.OK {
+		t.Errorf("%+v: they count for longer than a window", d)
+	}
+}
+
 func TestMomentNeverGoesBack(t *testing.T) {
 	var s shard
 	for _, c := range [][2]time.Duration{{5, 5}, {3, 5}, {9, 9}, {0, 9}} {

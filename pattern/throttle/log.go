@@ -9,9 +9,14 @@ import (
 
 // slidingLog remembers when each unit was admitted.
 //
-// State: one word with the ring's head (upper half) and length (lower half),
-// then quota words of times, oldest first from the head. Admits in any
-// [t, t+span) at most quota·⌈span/window⌉, so exactly the quota in any window.
+// State: one word with the ring's length (lower half), its head (the next 16 bits)
+// and how many units are forgotten (the upper 16), then quota words of times, oldest
+// first from the head. Admits in any [t, t+span) at most quota·⌈span/window⌉, so
+// exactly the quota in any window.
+//
+// Units are forgotten when a limit is lowered and its ring has no room for all. They
+// are no later than the oldest in the ring, and so are out of the window when that
+// one is; a limit that is raised before remembers them again.
 type slidingLog struct {
 	window uint64
 	quota  int64
@@ -28,8 +33,12 @@ func newSlidingLog(l Limit) (slidingLog, error) {
 func (g slidingLog) words() int  { return 1 + int(g.quota) }
 func (g slidingLog) most() int64 { return g.quota }
 
-func ends(s []uint64) (head, count int) {
-	return int(s[0] >> 32), int(s[0] & math.MaxUint32)
+func ends(s []uint64) (head, count, forgotten int) {
+	return int(s[0] >> 32 & math.MaxUint16), int(s[0] & math.MaxUint32), int(s[0] >> 48)
+}
+
+func header(head, count, forgotten int) uint64 {
+	return uint64(min(forgotten, math.MaxUint16))<<48 | uint64(head)<<32 | uint64(count)
 }
 
 // at is the i-th oldest time.
@@ -56,17 +65,20 @@ func (g slidingLog) first(s []uint64, head, count int, t uint64) int {
 }
 
 // live is the ring without what has left the window at now.
-func (g slidingLog) live(s []uint64, now time.Duration) (head, count int) {
-	head, count = ends(s)
+func (g slidingLog) live(s []uint64, now time.Duration) (head, count, forgotten int) {
+	head, count, forgotten = ends(s)
 	if uint64(now) < g.window {
-		return head, count
+		return head, count, forgotten
 	}
 	gone := g.first(s, head, count, uint64(now)-g.window+1)
-	return (head + gone) % int(g.quota), count - gone
+	if gone > 0 {
+		forgotten = 0
+	}
+	return (head + gone) % int(g.quota), count - gone, forgotten
 }
 
 func (g slidingLog) look(s []uint64, now time.Duration, ahead, n int64) (int64, time.Duration) {
-	head, count := g.live(s, now)
+	head, count, _ := g.live(s, now)
 	free := g.quota - int64(count)
 	want := sum(ahead, n)
 	if want <= free {
@@ -87,7 +99,7 @@ func (g slidingLog) look(s []uint64, now time.Duration, ahead, n int64) (int64, 
 }
 
 func (g slidingLog) add(s []uint64, now time.Duration, n int64) {
-	head, count := g.live(s, now)
+	head, count, forgotten := g.live(s, now)
 	t := uint64(now)
 	if count > 0 {
 		t = max(t, *g.at(s, head, count-1)) // keep the ring sorted on a stale clock
@@ -96,7 +108,7 @@ func (g slidingLog) add(s []uint64, now time.Duration, n int64) {
 		*g.at(s, head, count) = t
 		count++
 	}
-	s[0] = uint64(head)<<32 | uint64(count)
+	s[0] = header(head, count, forgotten)
 }
 
 // sub forgets the oldest n of the times since at. Those are not later than the
@@ -105,17 +117,20 @@ func (g slidingLog) sub(s []uint64, now, at time.Duration, n int64) {
 	if now-at >= time.Duration(g.window) {
 		return
 	}
-	head, count := g.live(s, now)
+	head, count, forgotten := g.live(s, now)
 	from := g.first(s, head, count, uint64(at))
 	gone := min(int(n), count-from)
+	if forgotten > 0 {
+		gone = min(gone, count-1) // one has to stay that says how long those count
+	}
 	for i := from; i+gone < count; i++ {
 		*g.at(s, head, i) = *g.at(s, head, i+gone)
 	}
-	s[0] = uint64(head)<<32 | uint64(count-gone)
+	s[0] = header(head, count-gone, forgotten)
 }
 
 func (g slidingLog) idle(s []uint64, now time.Duration) bool {
-	_, count := g.live(s, now)
+	_, count, _ := g.live(s, now)
 	return count == 0
 }
 
@@ -133,11 +148,18 @@ func (g slidingLog) carry(to []uint64, old algorithm, from []uint64, now time.Du
 	if !ok || o.window != g.window {
 		return false
 	}
-	head, count := o.live(from, now)
+	head, count, forgotten := o.live(from, now)
 	skip := max(0, count-int(g.quota))
-	for i := skip; i < count; i++ {
-		to[1+i-skip] = *o.at(from, head, i)
+	again := 0
+	if count > 0 {
+		again = min(forgotten, max(0, int(g.quota)-count))
 	}
-	to[0] = uint64(count - skip)
+	for i := range again {
+		to[1+i] = *o.at(from, head, 0)
+	}
+	for i := skip; i < count; i++ {
+		to[1+again+i-skip] = *o.at(from, head, i)
+	}
+	to[0] = header(0, again+count-skip, forgotten-again+skip)
 	return true
 }
