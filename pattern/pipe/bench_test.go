@@ -91,14 +91,18 @@ func BenchmarkWindowSlidingByKey(b *testing.B) {
 	})
 }
 
-// The keys are all new, and as many as are kept at most.
-func BenchmarkDedupe(b *testing.B) {
-	keys := make([]string, 1<<18)
+// Keys are all new, and there are as many as are remembered at most: each event
+// also makes one forgotten.
+func BenchmarkDedupe(b *testing.B)      { benchmarkDedupe(b, 1<<12) }
+func BenchmarkDedupe65536(b *testing.B) { benchmarkDedupe(b, 1<<16) }
+
+func benchmarkDedupe(b *testing.B, most int) {
+	keys := make([]string, 4*most)
 	for i := range keys {
 		keys[i] = strconv.Itoa(i)
 	}
 	n := 0
-	o := DedupeOptions[int]{Most: 1 << 16, Key: func(int) string { n++; return keys[n&(1<<18-1)] }}
+	o := DedupeOptions[int]{Most: most, Key: func(int) string { n++; return keys[n&(len(keys)-1)] }}
 	benchmark(b, func(f Flow[int]) Flow[int] { return Dedupe(f, o) })
 }
 

@@ -102,7 +102,7 @@ func (c *compiler) spec(step Step, path string, role Role) *spec {
 		c.wrong(s, "", strconv.Quote(step.Kind)+" is not a source, stage or sink", "use one of "+strings.Join(KindNames(), ", "))
 		return nil
 	case k.Absent:
-		c.wrong(s, "", k.Name+" is not available in pipes of this version", "use a topic in its place")
+		c.wrong(s, "", absent(k), "use a topic in its place")
 		return nil
 	case k.Roles&role == 0:
 		c.misplaced(s, role)

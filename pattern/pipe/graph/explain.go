@@ -192,17 +192,27 @@ func Lint(g *Graph) []Finding {
 		before, there := last[depth]
 		last[depth] = s
 		caught = caught || s.Kind == "catch"
-		switch {
-		case s.Kind == "window" && s.Args["lateness"].Text() == "":
-			add(path, s, "without lateness an event that is out of order at all is late", "add --lateness 5s, or as much as sources differ")
-		case s.Kind == "window" && s.Args["idle"].Text() == "":
-			add(path, s, "the last window stays open until another event comes", "add --idle 1m if it is to close by the clock")
-		case s.Kind == "batch" && s.Args["every"].Text() == "":
-			add(path, s, "a batch that is not full waits for as long as it takes", "add a time, as in batch 100 1s")
-		case s.Kind == "uniq" && there && before.Kind != "sort" && len(s.Args) == 0:
-			add(path, s, "only equal events that follow each other become one", "use dedupe, or sort before it")
-		case s.Kind == "exec" && s.Args["mode"].Text() == "" && depth == 0 && path != "1":
-			add(path, s, "a process is started for each event", "add --mode filter if the program can answer line by line")
+		given := func(param string) bool { return s.Args[param].Text() != "" }
+		switch s.Kind {
+		case "window":
+			if !given("lateness") {
+				add(path, s, "without lateness an event that is out of order at all is late", "add --lateness 5s, or as much as sources differ")
+			}
+			if !given("idle") {
+				add(path, s, "the last window stays open until another event comes", "add --idle 1m if it is to close by the clock")
+			}
+		case "batch":
+			if !given("every") {
+				add(path, s, "a batch that is not full waits for as long as it takes", "add a time, as in batch 100 1s")
+			}
+		case "uniq":
+			if there && before.Kind != "sort" && !given("key") {
+				add(path, s, "only equal events that follow each other become one", "use dedupe, or sort before it")
+			}
+		case "exec":
+			if !given("mode") && path != "1" {
+				add(path, s, "a process is started for each event", "add --mode filter if the program can answer line by line")
+			}
 		}
 	})
 	if !caught && len(g.Steps) > 0 {

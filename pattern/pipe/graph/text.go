@@ -113,6 +113,9 @@ func (r *reader) read() (Step, error) {
 			What: strconv.Quote(name.Text) + " is not a stage of a pipe over events",
 		}, fix)
 	}
+	if kind.Absent {
+		return Step{}, r.wrong(name, absent(kind), "use a topic in its place")
+	}
 	r.kind = kind
 	r.step = Step{Kind: kind.Name, Args: map[string]Arg{}, At: span(name)}
 	options := true
@@ -138,6 +141,8 @@ func (r *reader) read() (Step, error) {
 	}
 	return r.step, nil
 }
+
+func absent(k Kind) string { return k.Name + " is not available in pipes of this version" }
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 

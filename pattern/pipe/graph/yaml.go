@@ -63,7 +63,10 @@ func (y *yamlReader) fail(n *yaml.Node, field, what, fix string) {
 	y.errs = append(y.errs, &Problem{File: y.g.file, At: at, Err: parley.BadField(field, what, fix)})
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+)`)
+var (
+	yamlLine  = regexp.MustCompile(`line (\d+)`)
+	yamlPlace = regexp.MustCompile(`^yaml: (line \d+: )?`)
+)
 
 func (y *yamlReader) document(src []byte) (*yaml.Node, error) {
 	if len(src) > MaxBytes {
@@ -80,7 +83,7 @@ func (y *yamlReader) document(src []byte) (*yaml.Node, error) {
 		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 			at.Line, _ = strconv.Atoi(m[1]) // digits
 		}
-		return nil, &Problem{File: y.g.file, At: at, Err: parley.BadField("", strings.TrimPrefix(err.Error(), "yaml: "), "mend the YAML")}
+		return nil, &Problem{File: y.g.file, At: at, Err: parley.BadField("", yamlPlace.ReplaceAllString(err.Error(), ""), "mend the YAML")}
 	}
 	if again := (&yaml.Node{}); !errors.Is(dec.Decode(again), io.EOF) {
 		return nil, &Problem{File: y.g.file, At: Pos{Line: again.Line}, Err: parley.BadField("", "there is a second document", "write one pipe in a file")}

@@ -1,0 +1,299 @@
+package graph_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/pattern/pipe/graph"
+	"github.com/parleyhq/parley/pattern/pipe/lang"
+)
+
+func check(text string) error {
+	g, err := graph.ParseText(text)
+	if err != nil {
+		return err
+	}
+	return graph.Check(g, options())
+}
+
+// Each mistake in a text is told with its place, and what to do.
+func TestTextMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		"topic a":                                       "1|the pipe has no sink",
+		"where data > 1 | topic a":                      "1|where is no source",
+		"topic a | where data > 1":                      "11|where is no sink",
+		"topic a | stdout | topic b":                    "11|stdout cannot stand in the middle",
+		"topic a | wher data > 1 | topic b":             `11|"wher" is not a stage`,
+		"topic a | queue jobs":                          "11|queue is not available",
+		"webhook in | topic b":                          "1|webhook is not available",
+		"cat f | where data > 1 | stdout":               `1|"cat" is not a stage`,
+		"topic a | topic a":                             "17|so that what it writes would come to it again",
+		"topic 'a.>' | topic a.b":                       "21|would come to it again",
+		"topic a | topic b c":                           "17|a sink is one topic",
+		"topic 'a b' | topic c":                         "7|holds \" \"",
+		"topic a | topic $b":                            "17|nothing is put in the place of $b",
+		"topic a | batch -n 5 | topic b":                "17|batch has no option -n",
+		"topic a | batch --cont 5 | topic b":            "17|batch has no option --cont",
+		"topic a | batch 0 | topic b":                   `17|"0" is not a whole number`,
+		"topic a | batch 5 x | topic b":                 `19|"x" is not a duration`,
+		"topic a | delay | topic b":                     "11|it is missing",
+		"topic a | delay 5 | topic b":                   `17|"5" is not a duration`,
+		"topic a | delay 1s 2s | topic b":               "20|2s is one argument too many",
+		"topic a | throttle fast | topic b":             `20|"fast" is not a rate`,
+		"topic a | where | topic b":                     "11|it is missing",
+		"topic a | where total > 1 | topic b":           "17|unknown name total",
+		"topic a | where (data | topic b":               "17|this ( is never closed",
+		"topic a | where data) | topic b":               "21|nothing is open that this ) closes",
+		"topic a | where data == 'x | topic b":          "25|a string in the expression is never closed",
+		"topic a | map {a | topic b":                    "15|this { is never closed",
+		"topic a | map .a b | topic b":                  "15|the program cannot be read",
+		"topic a | sort | topic b":                      "11|sort gives nothing before its source ends",
+		"topic a | tail | topic b":                      "11|tail gives nothing",
+		"topic a | window | topic b":                    "11|it needs either a size or a gap",
+		"topic a | window 1s --slide 2s | topic b":      "11|Slide is larger than Size",
+		"topic a | grep '(' | topic b":                  "16|it is no regular expression",
+		"topic a | cut -f 3-1 | topic b":                "18|is no list of places",
+		"topic a | pick a..b | topic b":                 "16|is no member",
+		"topic a | exec true | topic b":                 "11|programs are not allowed here",
+		"topic a | tee 'where data' | topic b":          "15|where is no sink",
+		"topic a | tee 'whre data | topic c' | topic b": "15|in it, pipe, column 1",
+		"topic a | tee '' | topic b":                    "15|in it, pipe, column 1: there is no stage",
+		"topic a | http ftp://x --every 1s":             "32|it is for a source",
+		"merge 'topic a' \"merge 'topic b'\" | topic c": "17|there is a merge in a merge",
+		"topic a | route data.x | topic b":              "11|it is missing",
+		"topic a | dedupe --most 99999999 | topic b":    "25|are too many",
+	} {
+		err := check(text)
+		var m *lang.Mistake
+		var e *parley.Error
+		if !errors.As(err, &m) || !errors.As(err, &e) {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		at, what, _ := strings.Cut(want, "|")
+		if e.Field != "pipe, column "+at || !strings.Contains(e.Detail, what) || e.Fix == "" {
+			t.Errorf("%s: %s: %s (fix: %s)", text, e.Field, e.Detail, e.Fix)
+		}
+	}
+}
+
+// All that is wrong with a file is told at once, each with its line.
+func TestYAMLMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                    "the file is empty",
+		"[1]":                                 "p.yaml:1 is no mapping",
+		"a: [":                                "p.yaml:1 did not find",
+		"name: x\n---\nname: y":               "there is a second document",
+		"a: &b 1\nc: *b":                      "p.yaml:2 it has an alias",
+		"name: Big\nsteps: topic a | topic b": "p.yaml:1 \"Big\" is no name",
+		"nam: x\nsteps: topic a | topic b":    "p.yaml:1 is not part of a pipe",
+		"name: x":                             "p.yaml:1 is missing",
+		"name: x\nname: y\nsteps: topic a | topic b":                                 "p.yaml:2 is there twice",
+		"steps:\n- topic: a\n- topc: b":                                              "p.yaml:3 is not a source, stage or sink",
+		"steps:\n- topic: a\n- batch: {cout: 5}\n- topic: b":                         "p.yaml:3 is not a parameter of batch",
+		"steps:\n- topic: a\n- batch:\n    count: none\n- topic: b":                  "p.yaml:4 \"none\" is not a whole number",
+		"steps:\n- topic: a\n- where: data >\n- topic: b":                            "p.yaml:3 unexpected token EOF",
+		"steps:\n- topic: a\n- where data ( 1\n- topic: b":                           "p.yaml:3 this ( is never closed",
+		"steps:\n- topic: a\n- use: s\n- topic: b":                                   "p.yaml:3 no stages are called \"s\"",
+		"steps:\n- topic: a\n- {where: data, map: .}\n- topic: b":                    "p.yaml:3 is a second stage in one step",
+		"steps:\n- topic: a\n- tee: []\n- topic: b":                                  "p.yaml:3 the pipe is empty",
+		"steps:\n- topic: a\n- {head: 1, name: a}\n- {head: 2, name: a}\n- topic: b": "p.yaml:4 two steps have this name",
+		"steps: topic a | topic b\ndead:\n- where: data":                             "p.yaml:3 where is no sink",
+		"steps: topic a | topic b\ntests: 5":                                         "p.yaml:2 is no list",
+		"steps: topic a | topic b\ntests:\n- input:\n  - wait: long":                 "p.yaml:4 \"long\" is no duration",
+		"steps: topic a | topic b\ntests:\n- in: []":                                 "p.yaml:3 is not part of a test",
+		"steps: topic a | topic b\ntests:\n- input:\n  - event: {id: [1]}":           "p.yaml:4 is no single value",
+	} {
+		g, err := graph.ParseYAML("p.yaml", []byte(text))
+		if err == nil {
+			err = graph.Check(g, options())
+		}
+		if err == nil {
+			t.Errorf("%q is taken", text)
+			continue
+		}
+		said := ""
+		for _, e := range unjoin(err) {
+			var p *graph.Problem
+			if !errors.As(e, &p) || p.Err.Fix == "" {
+				t.Errorf("%q: %v is no problem with a fix", text, e)
+				continue
+			}
+			said += p.Where() + " " + p.Err.Detail + "\n"
+		}
+		if !strings.Contains(said, want) {
+			t.Errorf("%q: %s", text, said)
+		}
+	}
+	_, err := graph.ParseYAML("p.yaml", []byte("nam: x\nsteps:\n- topc: a\n- batch: {cout: 1}"))
+	if n := len(unjoin(err)); n != 3 {
+		t.Errorf("%d problems: %v", n, err)
+	}
+}
+
+func unjoin(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		return j.Unwrap()
+	}
+	return []error{err}
+}
+
+// The three ways to write a graph make the same one.
+func TestThreeWays(t *testing.T) {
+	inGo := &graph.Graph{Steps: []graph.Step{
+		graph.New("topic", graph.Args{"name": "orders", "from": "latest"}),
+		graph.New("where", graph.Args{"expr": "data.total > 100 || data.vip"}),
+		graph.New("batch", graph.Args{"count": 100, "every": time.Second}),
+		graph.New("grep", graph.Args{"pattern": "-x", "ignore-case": true}),
+		graph.New("tee", graph.Args{"to": [][]graph.Step{{graph.New("map", graph.Args{"jq": "{a: (.b|.c)}"}), graph.New("topic", graph.Args{"name": "it's"})}, {graph.New("stdout", nil)}}}),
+		graph.New("file", graph.Args{"path": "out file", "append": true}),
+	}}
+	const text = `topic --from latest orders | where data.total > 100 || data.vip | batch 100 1s | grep --ignore-case '-x' | tee 'map {a: (.b|.c)} | topic '\''it'\''\'\'''\''s'\''' stdout | file --append 'out file'`
+	if got := inGo.Text(); got != text {
+		t.Errorf("\n%s\n%s", got, text)
+	}
+	fromText, err := graph.ParseText(inGo.Text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	asYAML, err := fromText.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromYAML, err := graph.ParseYAML("p.yaml", asYAML)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, asYAML)
+	}
+	if fromText.Text() != text || fromYAML.Text() != text {
+		t.Errorf("\n%s\n%s\n%s", fromText.Text(), fromYAML.Text(), asYAML)
+	}
+}
+
+// An example of each kind can be read, and is written as it is documented.
+func TestExamples(t *testing.T) {
+	for _, k := range graph.Kinds() {
+		if k.Absent {
+			continue
+		}
+		text := k.Example
+		switch {
+		case k.Roles&graph.IsSource == 0 && k.Roles&graph.IsSink != 0:
+			text = "topic in | " + text
+		case k.Roles&graph.IsSource == 0:
+			text = "topic in --until end | " + text + " | topic out"
+		default:
+			text += " | topic out"
+		}
+		if k.Name == "exec" {
+			continue // it needs a program
+		}
+		if err := check(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		g, err := graph.ParseText(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(g.Text(), k.Example) && k.Name != "http" && k.Name != "window" && k.Name != "generate" && k.Name != "grep" && k.Name != "cut" && k.Name != "head" && k.Name != "tail" && k.Name != "batch" {
+			t.Errorf("%s is written %s", k.Example, g.Text())
+		}
+	}
+}
+
+func TestLintAndDrawings(t *testing.T) {
+	g, err := graph.ParseText(`topic orders | window 1m | route 'data.count > 5' 'batch 3 | topic "many"' | uniq | topic few`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := ""
+	for _, f := range graph.Lint(g) {
+		found += f.Path + " " + f.What + "\n"
+	}
+	for _, want := range []string{"2 without lateness", "2 the last window stays open", "3.to1.1 a batch that is not full", "4 only equal events that follow", "1 the first event that fails"} {
+		if !strings.Contains(found, want) {
+			t.Errorf("%q is not in\n%s", want, found)
+		}
+	}
+	if got := g.Tree(); got != "topic orders\n↓ window 1m\n↓ route 'data.count > 5'\n   ↓ batch 3\n   ↓ topic many\n↓ uniq\n↓ topic few\n" {
+		t.Errorf("%s", got)
+	}
+	for _, want := range []string{`"2" -> "3"`, `"3" -> "3.to1.1" [label="data.count > 5"]`, `"3.to1.1" -> "3.to1.2"`, `"3" -> "4"`} {
+		if !strings.Contains(g.DOT(), want) {
+			t.Errorf("%s is not in\n%s", want, g.DOT())
+		}
+	}
+	if !strings.Contains(g.Mermaid(), `s3 -->|"data.count #gt; 5"| s3_to1_1`) {
+		t.Errorf("%s", g.Mermaid())
+	}
+}
+
+// Whatever is accepted as text means the same in its one form, and as YAML.
+func FuzzParseText(f *testing.F) {
+	for _, seed := range []string{
+		"topic a | where data.x > 1 || data.y | map {a: (.b | .c)} | topic b", "file x | tee 'topic a' \"tee 'topic b' | topic c\" | stdout",
+		"topic a | batch 5 1s 64K | topic b", "topic a | exec -- sh -c 'x' -- -y | topic b", "topic a | grep -ivF -- -x | topic b", "merge 'topic a' 'stdin' | topic b",
+		"topic a | window --gap 5s --late 'topic x' | topic b", "generate 5 | sort -r data | topic b", "topic a | http 'http://x/?a=1&b=2' --header 'A: b' --header=C:d",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		g, err := graph.ParseText(text)
+		if err != nil {
+			var m *lang.Mistake
+			if !errors.As(err, &m) || m.Pos < 0 || m.Pos > m.End || m.End > len(text) {
+				t.Fatalf("%q: %v %+v", text, err, m)
+			}
+			return
+		}
+		one := g.Text()
+		again, err := graph.ParseText(one)
+		if err != nil || again.Text() != one {
+			t.Fatalf("%q became %q: %v", text, one, err)
+		}
+		graph.Lint(g)
+		if err := graph.Check(g, options()); err != nil {
+			return
+		}
+		asYAML, err := g.YAML()
+		if err != nil {
+			t.Fatalf("%q: %v", one, err)
+		}
+		fromYAML, err := graph.ParseYAML("f", asYAML)
+		if err != nil || fromYAML.Text() != one {
+			t.Fatalf("%q became\n%s: %v", one, asYAML, err)
+		}
+	})
+}
+
+// No file makes it panic, and all it says has a line and a fix.
+func FuzzParseYAML(f *testing.F) {
+	f.Add([]byte(orders))
+	f.Add([]byte(everything))
+	f.Add([]byte("steps: topic a | topic b\ntests:\n- input: [1, {wait: 1s}, {event: {id: x, data: 5}}]\n  expect: {b: [1]}\n  dead: [{stage: x}]\n  end: false"))
+	f.Add([]byte("steps:\n- <<: {}\n- ? [a]\n  : b\n- !!binary aGk=\n- topic: 2026-01-01"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		g, err := graph.ParseYAML("f", src)
+		if err != nil {
+			for _, e := range unjoin(err) {
+				var p *graph.Problem
+				if !errors.As(e, &p) || p.Err.Fix == "" {
+					t.Fatalf("%v", e)
+				}
+			}
+			return
+		}
+		if err := graph.Check(g, options()); err != nil {
+			return
+		}
+		out, err := g.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := graph.ParseYAML("f", out); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	})
+}
