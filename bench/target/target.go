@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/pprof"
+	"strings"
 	"syscall"
 	"time"
 
@@ -58,10 +59,15 @@ func serve(args []string) error {
 		defer pprof.StopCPUProfile()
 	}
 	flags := map[string][]string{"listen": {"127.0.0.1:0"}, "grpc": {"127.0.0.1:0"}, "drain": {"0s"}}
+	var env []string
 	for i := 0; i+1 < len(args); i += 2 {
+		if strings.Contains(args[i], ".") {
+			env = append(env, server.Field{Path: args[i]}.Env()+"="+args[i+1])
+			continue
+		}
 		flags[args[i]] = []string{args[i+1]}
 	}
-	loaded, err := server.Load(server.Sources{Flags: flags})
+	loaded, err := server.Load(server.Sources{Flags: flags, Env: env})
 	if err != nil {
 		return err
 	}
@@ -126,7 +132,8 @@ type Server struct {
 	GRPC string
 }
 
-// Start starts a server; settings are names of flags and their values, in pairs.
+// Start starts a server; settings are names of flags, or paths of settings that have
+// none, and their values, in pairs.
 func Start(settings ...string) (*Server, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	ratelimit "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
+	rls "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/parleyhq/parley/bench/target"
+)
+
+// config has a limit for each address, and a stricter one for one path.
+const config = `domain: edge
+descriptors:
+  - key: remote_address
+    rate_limit: {unit: minute, requests_per_unit: 600}
+  - key: path
+    value: /login
+    descriptors:
+      - key: remote_address
+        rate_limit: {unit: hour, requests_per_unit: 100}
+`
+
+const (
+	connections = 8  // Envoys
+	askers      = 64 // each has its own timetable
+	addresses   = 10_000
+)
+
+// envoy asks a server in a process of its own at a steady pace, whatever becomes of
+// the questions before: a question that has to wait for a slow answer counts from
+// when it was due.
+func envoy() error {
+	dir, err := os.MkdirTemp("", "parley-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, "edge.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		return err
+	}
+	s, err := target.Start("data", ":memory:", "throttle.envoy", file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Stop() }()
+	var clients []rls.RateLimitServiceClient
+	for range connections {
+		conn, err := grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		clients = append(clients, rls.NewRateLimitServiceClient(conn))
+	}
+	fmt.Printf("\nEnvoy's service over gRPC, %d questions a second of two descriptors each, %d connections, %s a round\n", *perSecond, connections, *length)
+	fmt.Printf("%-10s %10s %10s %10s %10s %10s %10s\n", "", "answered", "a second", "p50", "p99", "p99.9", "CPU s/M")
+	for _, round := range []struct {
+		name   string
+		length time.Duration
+	}{{"warm-up", 2 * time.Second}, {"1", *length}, {"2", *length}, {"3", *length}} {
+		before, err := s.Stats()
+		if err != nil {
+			return err
+		}
+		waits, took, err := steadily(clients, round.length)
+		if err != nil {
+			return err
+		}
+		after, err := s.Stats()
+		if err != nil {
+			return err
+		}
+		slices.Sort(waits)
+		n := len(waits)
+		cpu := (after.CPU - before.CPU).Seconds() / float64(n) * 1e6
+		fmt.Printf("%-10s %10d %10.0f %10s %10s %10s %10.1f\n", round.name, n, float64(n)/took.Seconds(), at(waits, 0.5), at(waits, 0.99), at(waits, 0.999), cpu)
+	}
+	return nil
+}
+
+func at(sorted []time.Duration, part float64) time.Duration {
+	return sorted[min(len(sorted)-1, int(part*float64(len(sorted))))].Round(time.Microsecond)
+}
+
+// steadily asks for so long, and gives how long each question took from when it was
+// due.
+func steadily(clients []rls.RateLimitServiceClient, length time.Duration) ([]time.Duration, time.Duration, error) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	total := int(length.Seconds() * float64(*perSecond))
+	gap := time.Second / time.Duration(*perSecond)
+	waits := make([][]time.Duration, askers)
+	var wg sync.WaitGroup
+	start := time.Now().Add(10 * time.Millisecond)
+	for a := range askers {
+		wg.Go(func() {
+			timer := time.NewTimer(0)
+			defer timer.Stop()
+			for i := a; i < total; i += askers {
+				due := start.Add(time.Duration(i) * gap)
+				if early := time.Until(due); early > 0 {
+					timer.Reset(early)
+					<-timer.C
+				}
+				if _, err := clients[i%len(clients)].ShouldRateLimit(ctx, question(i)); err != nil {
+					cancel(err)
+					return
+				}
+				waits[a] = append(waits[a], time.Since(due))
+			}
+		})
+	}
+	wg.Wait()
+	return slices.Concat(waits...), time.Since(start), context.Cause(ctx)
+}
+
+// question is what an Envoy asks about one request.
+func question(i int) *rls.RateLimitRequest {
+	n := i % addresses
+	address := fmt.Sprintf("10.0.%d.%d", n/256, n%256)
+	entry := func(key, value string) *ratelimit.RateLimitDescriptor_Entry {
+		return &ratelimit.RateLimitDescriptor_Entry{Key: key, Value: value}
+	}
+	return &rls.RateLimitRequest{Domain: "edge", Descriptors: []*ratelimit.RateLimitDescriptor{
+		{Entries: []*ratelimit.RateLimitDescriptor_Entry{entry("remote_address", address)}},
+		{Entries: []*ratelimit.RateLimitDescriptor_Entry{entry("path", "/login"), entry("remote_address", address)}},
+	}}
+}
