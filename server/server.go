@@ -14,6 +14,7 @@ import (
 	"github.com/parleyhq/parley/internal/run"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 	"github.com/parleyhq/parley/wire/grpcapi/envoyrls"
@@ -45,12 +46,13 @@ type Addresses struct {
 
 // parts are the running pieces that doors stand on.
 type parts struct {
-	topics *topic.Registry
-	hub    *pubsub.Hub
-	limits *policy.Registry
-	queues *queue.Registry
-	copy   httpapi.Snapshot
-	life   context.Context //nolint:containedctx // of the server, which connections share
+	topics  *topic.Registry
+	hub     *pubsub.Hub
+	schemas *schema.Registry
+	limits  *policy.Registry
+	queues  *queue.Registry
+	copy    httpapi.Snapshot
+	life    context.Context //nolint:containedctx // of the server, which connections share
 }
 
 // Server is a whole Parley in one process. New makes it and Run, called once,
@@ -117,13 +119,17 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx)) // connections live until they are drained
 	defer end()
 	log := metered{st.log, s.metrics}
-	topics := topic.New(log, topic.Options{AutoCreate: s.cfg.Topics.AutoCreate, Defaults: s.cfg.Topics.Defaults, Logger: s.log})
+	schemas := schema.New(log, schema.Options{Logger: s.log})
+	topics := topic.New(log, topic.Options{AutoCreate: s.cfg.Topics.AutoCreate, Defaults: s.cfg.Topics.Defaults, Check: schemas.Check, Logger: s.log})
 	st.know(topics)
 	keys, err := cursor.LoadKeys(ctx, log)
 	if err != nil {
 		return err
 	}
 	if err := topics.Load(ctx); err != nil {
+		return err
+	}
+	if err := loadSchemas(ctx, schemas, topics); err != nil {
 		return err
 	}
 	limits, counts, err := s.limits(ctx, log, st.host, topics)
@@ -135,7 +141,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 		return err
 	}
 	hub := pubsub.NewHub(log, topics, cursor.NewSealer(keys...), pubsub.Options{})
-	p := parts{topics: topics, hub: hub, limits: limits, queues: queues, copy: st.copy, life: life}
+	p := parts{topics: topics, schemas: schemas, hub: hub, limits: limits, queues: queues, copy: st.copy, life: life}
 	home := door.Listen(at.http, s.tls, door.Limits{Connections: s.cfg.Limits.Connections, PerIP: s.cfg.Limits.PerIP})
 	api, err := s.api(p, home)
 	if err != nil {
@@ -149,6 +155,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	if counts != nil {
 		g.Add("counts", counts)
 	}
+	g.Add("schemas", schemas.Run)
 	g.Add("limits", limits.Run)
 	g.Add("queues", queues.Run)
 	g.Add("lives", s.lives.Run)
@@ -169,7 +176,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 
 func (s *Server) api(p parts, home *door.Listener) (*httpapi.API, error) {
 	return httpapi.New(httpapi.Options{
-		Topics: p.topics, Hub: p.hub, Lives: s.lives, Context: p.life, Home: home,
+		Topics: p.topics, Schemas: p.schemas, Hub: p.hub, Lives: s.lives, Context: p.life, Home: home,
 		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, Queues: p.queues, Observe: s.metrics, Log: s.log,
 		Limits:   httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
 		Access:   s.access(),

@@ -24,6 +24,8 @@ type Problem struct {
 	Field    string `json:"field,omitempty"`
 	Fix      string `json:"fix,omitempty"`
 	Earliest string `json:"earliest,omitempty"` // with trimmed: what to go on from
+	Pointer  string `json:"pointer,omitempty"`  // with data that breaks a schema: where in it, as in RFC 9457 §3.2
+	Keyword  string `json:"keyword,omitempty"`  // … and what of the schema
 	Trace    string `json:"trace,omitempty"`    // the trace id, for the server's log
 }
 
@@ -73,6 +75,7 @@ func ProblemOf(err error, t Trace) Problem {
 	if errors.As(err, &e) && code != parley.Internal {
 		p.Detail, p.Field, p.Fix = e.Detail, e.Field, e.Fix
 	}
+	p.Pointer, p.Keyword = Pointed(err)
 	if p.Status >= 500 {
 		p.Trace = t.String()[3:35]
 	}
@@ -83,6 +86,19 @@ func ProblemOf(err error, t Trace) Problem {
 		}
 	}
 	return p
+}
+
+// Pointed tells where in the data of an event an error is: a JSON Pointer as a URI
+// fragment, and the keyword of the schema that is broken; "" when it is about
+// something else.
+func Pointed(err error) (pointer, keyword string) {
+	var p interface {
+		Pointer() (pointer, keyword string)
+	}
+	if errors.As(err, &p) {
+		return p.Pointer()
+	}
+	return "", ""
 }
 
 // WriteProblem answers a request with an error.

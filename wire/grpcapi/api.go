@@ -19,6 +19,7 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 	"github.com/parleyhq/parley/wire/grpcapi/envoyrls"
@@ -37,6 +38,7 @@ type Options struct {
 	TLS        *tls.Config       // nil = plain text
 	Identify   door.Identifier   // nil = door.Open
 	Admission  door.Admission    // nil = door.AdmitAll
+	Schemas    *schema.Registry  // of the topics; nil = one that holds none
 	Throttle   *policy.Registry  // limits to check; nil = none
 	RateLimits *envoyrls.Service // for Envoys; nil = the service is not served
 	Observe    Observer          // nil = nobody
@@ -122,6 +124,9 @@ func New(opt Options) (*API, error) {
 			return nil, err
 		}
 	}
+	if opt.Schemas == nil {
+		opt.Schemas = schema.New(nil, schema.Options{}) // never written
+	}
 	opt.Limits = opt.Limits.withDefaults()
 	a := &API{opt: opt, routes: map[string]*door.Route{}, health: health.NewServer()}
 	a.life, a.end = context.WithCancel(opt.Context)
@@ -164,7 +169,7 @@ func (a *API) build() *grpc.Server {
 }
 
 // services are ours, as generated.
-var services = []*grpc.ServiceDesc{&parleyv1.Publish_ServiceDesc, &parleyv1.Subscribe_ServiceDesc, &parleyv1.Topics_ServiceDesc, &parleyv1.Throttle_ServiceDesc}
+var services = []*grpc.ServiceDesc{&parleyv1.Publish_ServiceDesc, &parleyv1.Subscribe_ServiceDesc, &parleyv1.Topics_ServiceDesc, &parleyv1.Schemas_ServiceDesc, &parleyv1.Throttle_ServiceDesc}
 
 // service implements them. Embedding the Unsafe interfaces makes an RPC that is
 // not implemented fail the build.
@@ -172,6 +177,7 @@ type service struct {
 	parleyv1.UnsafePublishServer
 	parleyv1.UnsafeSubscribeServer
 	parleyv1.UnsafeTopicsServer
+	parleyv1.UnsafeSchemasServer
 	parleyv1.UnsafeThrottleServer
 	rls.UnsafeRateLimitServiceServer
 	api *API

@@ -104,6 +104,9 @@ func statusOf(err error, trace door.Trace) *status.Status {
 	if door.Status(t.code) >= 500 {
 		info.Metadata["trace"] = trace.String()[3:35]
 	}
+	if pointer, keyword := door.Pointed(err); pointer != "" {
+		info.Metadata["pointer"], info.Metadata["keyword"] = pointer, keyword
+	}
 	var r *resumable
 	if errors.As(err, &r) && r.cursor != "" {
 		info.Metadata["cursor"] = r.cursor

@@ -63,7 +63,7 @@ var twins = map[string]struct{ http, why string }{
 // for the same scope.
 func TestRPCsAndHTTPRoutes(t *testing.T) {
 	r := newRig(t, nil)
-	web, err := httpapi.New(httpapi.Options{Topics: r.topics, Hub: r.hub, Lives: r.lives, Context: t.Context(), Throttle: r.api.opt.Throttle})
+	web, err := httpapi.New(httpapi.Options{Topics: r.topics, Hub: r.hub, Lives: r.lives, Context: t.Context(), Throttle: r.api.opt.Throttle, Schemas: r.api.opt.Schemas})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/wire/door"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
@@ -47,12 +48,16 @@ func rigOn(t testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, 
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background()) // outlives the test, until Cleanup has stopped the server
 	log := memlog.New(memlog.Options{})
-	r := &rig{t: t, log: log, topics: topic.New(log, topic.Options{AutoCreate: true}), lives: door.NewLives()}
+	schemas := schema.New(log, schema.Options{})
+	r := &rig{t: t, log: log, topics: topic.New(log, topic.Options{AutoCreate: true, Check: schemas.Check}), lives: door.NewLives()}
 	if err := r.topics.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
+	if err := schemas.Load(ctx, r.topics); err != nil {
+		t.Fatal(err)
+	}
 	r.hub = pubsub.NewHub(log, r.topics, cursor.NewSealer(cursor.Key{ID: 1, Secret: [32]byte{7}}), pubsub.Options{})
-	opt := Options{Topics: r.topics, Hub: r.hub, Lives: r.lives, Context: ctx}
+	opt := Options{Topics: r.topics, Schemas: schemas, Hub: r.hub, Lives: r.lives, Context: ctx}
 	if change != nil {
 		change(&opt)
 	}

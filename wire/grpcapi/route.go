@@ -20,6 +20,12 @@ func Routes() []door.Route {
 		{Path: "/parley.v1.Topics/CreateTopic", Name: "topic-create", Verb: "manage", On: "topic", Errors: []parley.Code{parley.Invalid, parley.Exists}, Summary: "Create a topic."},
 		{Path: "/parley.v1.Topics/UpdateTopic", Name: "topic-put", Verb: "manage", On: "topic", Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable}, Summary: "Change a topic's settings."},
 		{Path: "/parley.v1.Topics/DeleteTopic", Name: "topic-delete", Verb: "manage", On: "topic", Errors: []parley.Code{parley.NotFound}, Summary: "Delete a topic with all its events."},
+		{Path: "/parley.v1.Schemas/PutSchema", Name: "schema-put", Pattern: "stream", Verb: "manage", On: "topic", Errors: []parley.Code{parley.Invalid, parley.TooLarge, parley.NotFound, parley.Unprocessable, parley.Overloaded}, Summary: "Put a new version of a schema."},
+		{Path: "/parley.v1.Schemas/GetSchema", Name: "schema-show", Pattern: "stream", Verb: "read", On: "topic", Errors: []parley.Code{parley.Invalid, parley.NotFound}, Summary: "Show a version of a schema."},
+		{Path: "/parley.v1.Schemas/ListSchemas", Name: "schema-list", Pattern: "stream", Verb: "read", On: "topic", Errors: []parley.Code{parley.Invalid, parley.NotFound}, Summary: "List the schemas of a topic."},
+		{Path: "/parley.v1.Schemas/ListSchemaVersions", Name: "schema-versions", Pattern: "stream", Verb: "read", On: "topic", Errors: []parley.Code{parley.Invalid, parley.NotFound}, Summary: "List the versions of a schema."},
+		{Path: "/parley.v1.Schemas/CheckSchema", Name: "schema-check", Pattern: "stream", Verb: "read", On: "topic", Errors: []parley.Code{parley.Invalid, parley.TooLarge, parley.NotFound}, Summary: "Ask whether a schema fits, or data is valid."},
+		{Path: "/parley.v1.Schemas/DeleteSchema", Name: "schema-delete", Pattern: "stream", Verb: "manage", On: "topic", Errors: []parley.Code{parley.Invalid, parley.NotFound}, Summary: "Delete a schema with all its versions."},
 		{Path: "/parley.v1.Throttle/Check", Name: "limit-check", Pattern: "throttle", Verb: "throttle", On: "limit", Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable}, Summary: "Ask a limit for units of a key, only look, or give units back."},
 	}
 }

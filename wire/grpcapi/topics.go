@@ -164,6 +164,9 @@ func settingsOf(s topic.Settings) *parleyv1.Settings {
 	} else {
 		out.AgeLimit = &parleyv1.Settings_MaxAge{MaxAge: durationpb.New(s.MaxAge)}
 	}
+	if s.Compact {
+		out.Compact, out.CompactLag, out.TombstoneAge = &s.Compact, durationpb.New(s.CompactLag), durationpb.New(s.TombstoneAge)
+	}
 	return out
 }
 
@@ -187,7 +190,23 @@ func change(s *topic.Settings, in *parleyv1.Settings) error {
 	if err := changeDuration(&s.MaxAge, "max_age", in.GetMaxAge()); err != nil {
 		return err
 	}
-	return changeDuration(&s.PollHint, "poll_hint", in.GetPollHint())
+	if err := changeDuration(&s.PollHint, "poll_hint", in.GetPollHint()); err != nil {
+		return err
+	}
+	return changeCompaction(s, in)
+}
+
+// changeCompaction sets what is about compaction; turned off, it is all gone.
+func changeCompaction(s *topic.Settings, in *parleyv1.Settings) error {
+	if in.GetCompact() {
+		s.Compact = true
+	} else if in != nil && in.Compact != nil {
+		s.Compact, s.CompactLag, s.TombstoneAge = false, 0, 0
+	}
+	if err := changeDuration(&s.CompactLag, "compact_lag", in.GetCompactLag()); err != nil {
+		return err
+	}
+	return changeDuration(&s.TombstoneAge, "tombstone_age", in.GetTombstoneAge())
 }
 
 func changeDurability(s *topic.Settings, to parleyv1.Durability) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 )
@@ -30,6 +31,7 @@ type Options struct {
 	Identify  door.Identifier  // nil = door.Open
 	Admission door.Admission   // nil = door.AdmitAll
 	Throttle  *policy.Registry // nil = the door has no routes of limits
+	Schemas   *schema.Registry // nil = the door has no routes of schemas
 	Queues    *queue.Registry  // nil = the door has no routes of queues
 	Observe   Observer         // nil = nobody
 	Log       *slog.Logger     // nil = slog.Default

@@ -60,6 +60,7 @@ codes never change their meaning.
 | ` + "`field`" + ` | the input at fault as its sender writes it: ` + "`after`, `Parley-Key`, `topics[1].events[0].time`, `line 3`" + ` |
 | ` + "`fix`" + ` | what to do about it |
 | ` + "`earliest`" + ` | with ` + "`trimmed`" + `: the cursor to go on from |
+| ` + "`pointer`, `keyword`" + ` | of data that breaks a schema: where in it (a JSON Pointer as a URI fragment, ` + "`#/items/0/price`" + `), and which keyword |
 | ` + "`trace`" + ` | with a status from 500 on: the trace id, under which the server's log has the cause |
 
 429 and 503 come with ` + "`Retry-After`" + ` in whole seconds, 401 and 403 with ` + "`WWW-Authenticate`" + ` (RFC 6750),

@@ -14,6 +14,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/engine/memlog"
+	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 )
@@ -93,6 +94,9 @@ func newProvoker(t *testing.T, name string, code parley.Code) *provoker {
 		if res, answer := p.do("PUT", "/v1/topics/"+topic, body); res.StatusCode != 201 {
 			t.Fatal(answer)
 		}
+	}
+	if res, answer := p.do("PUT", "/v1/topics/a/schema?type=t", `{"schema":{"type":"object"}}`); res.StatusCode != 201 {
+		t.Fatal(answer)
 	}
 	return p
 }
@@ -177,8 +181,16 @@ var provoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 			p.api.opt.Snapshot = nil // of a server in memory
 			return p.send(nil)
 		}
-		if p.route.Name == "topic-put" {
+		switch p.route.Name {
+		case "topic-put":
 			return p.send(func(path, _ string) (string, string) { return path, `{"durability":"memory"}` })
+		case "schema-put":
+			return p.do("PUT", "/v1/topics/a/schema?type=t", `{"schema":{"type":"string"}}`)
+		case "publish", "publish-all", "publish-batches":
+			if res, answer := p.do("PUT", "/v1/topics/a/schema", `{"schema":false,"compatibility":"none"}`); res.StatusCode != 201 {
+				p.t.Fatal(answer)
+			}
+			return p.send(nil)
 		}
 		return p.elsewhere("wide")
 	},
@@ -190,6 +202,11 @@ var provoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 		case "websocket", "publish-batches":
 			p.hold()
 			return p.send(nil)
+		case "schema-put": // as many versions as can be
+			for i := range schema.MaxVersions {
+				p.do("PUT", "/v1/topics/a/schema", `{"schema":{"const":`+strconv.Itoa(i)+`},"compatibility":"none"}`)
+			}
+			return p.do("PUT", "/v1/topics/a/schema", `{"schema":true,"compatibility":"none"}`)
 		case "publish", "publish-all":
 			p.limit.code.Store(int32(parley.Overloaded))
 			return p.send(nil)

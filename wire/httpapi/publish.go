@@ -40,7 +40,7 @@ type PublishTopic struct {
 
 func (a *API) publishRoutes() []door.Route {
 	errs := []parley.Code{
-		parley.Invalid, parley.TooLarge, parley.NotFound, parley.KeyReused, parley.Unsupported, parley.Timeout,
+		parley.Invalid, parley.TooLarge, parley.NotFound, parley.Unprocessable, parley.KeyReused, parley.Unsupported, parley.Timeout,
 		parley.Overloaded, parley.Unavailable, parley.Full, parley.Unknown,
 	}
 	key := door.Param{Name: "Idempotency-Key", In: "header", Type: "string", Description: "makes the request happen once: a repeat within the window answers the first positions, and the key with other content is refused with 422"}

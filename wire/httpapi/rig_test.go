@@ -22,6 +22,7 @@ import (
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 )
@@ -65,8 +66,13 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 	if s.Throttle == nil {
 		s.Throttle = limitsOver(t, s.log, policy.Options{})
 	}
+	s.Schemas = schema.New(s.log, schema.Options{Logger: s.Log})
+	s.topics.Check = s.Schemas.Check
 	r := &rig{t: t, log: s.log, topics: topic.New(s.log, s.topics), lives: s.Lives}
 	if err := r.topics.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Schemas.Load(ctx, r.topics); err != nil {
 		t.Fatal(err)
 	}
 	hub := pubsub.NewHub(s.log, r.topics, cursor.NewSealer(cursor.Key{ID: 1, Secret: [32]byte{7}}), pubsub.Options{})

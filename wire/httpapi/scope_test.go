@@ -47,12 +47,18 @@ func tokens(t *testing.T, scopes ...string) (door.Identifier, []string) {
 
 // sample is a request to a route that is right but for what a test makes wrong.
 func sample(route *door.Route) (method, path, body string, header []string) {
-	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{job}", "3", "{schedule}", "s").Replace(route.Path)
+	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{version}", "1", "{job}", "3", "{schedule}", "s").Replace(route.Path)
 	switch route.Name {
 	case "publish":
 		body = "x"
 	case "publish-all":
 		body = `{"topics":[{"topic":"a","events":[{"data":1}]}]}`
+	case "schema-put":
+		body = `{"schema":{"type":"object"}}`
+	case "schema-check":
+		body = `{"schema":{"type":"object"}}`
+	case "schema-show", "schema-delete", "schema-versions", "schema-version":
+		path += "?type=t"
 	case "sse-many":
 		path += "?topic=a"
 	case "limit-put":

@@ -34,6 +34,11 @@ type topicSettings struct {
 	MaxBytes   int64  `json:"max_bytes,omitempty"`
 	MaxEvent   int    `json:"max_event,omitempty"`
 	PollHint   string `json:"poll_hint,omitempty"`
+	// Compact keeps the newest event of each key, for ever unless max_age says
+	// otherwise; lag and age are for it.
+	Compact      bool   `json:"compact,omitempty"`
+	CompactLag   string `json:"compact_lag,omitempty"`
+	TombstoneAge string `json:"tombstone_age,omitempty"`
 }
 
 // WindowInfo bounds the idempotency window: the shorter of the two.

@@ -56,3 +56,27 @@ func (f *Failure) Pointer() (pointer, keyword string) { return "#" + f.Path, f.K
 func noVersion(topic string, number, newest int) error {
 	return &parley.Error{Code: parley.NotFound, Field: "version", Detail: "the schema of " + topic + " has no version " + strconv.Itoa(number), Fix: "the newest is " + strconv.Itoa(newest) + "; see GET /v1/topics/" + topic + "/schema/versions"}
 }
+
+// TryData tells how the data of an event of a type, "" for none in particular,
+// breaks the newest schemas of a topic; nil when it does not. Errors: NotFound, also
+// when no schema is for such an event.
+func (r *Registry) TryData(name, kind string, data []byte) (*Failure, error) {
+	key, err := r.keyOf(name, kind)
+	if err != nil {
+		return nil, err
+	}
+	found := false
+	for _, a := range (*r.table.Load())[name] {
+		if a.key.epoch != key.epoch || a.key.kind != "" && a.key.kind != kind || a.doc == nil {
+			continue
+		}
+		found = true
+		if f := a.doc.check(data); f != nil {
+			return f, nil
+		}
+	}
+	if !found {
+		return nil, notFound(name, kind)
+	}
+	return nil, nil
+}

@@ -184,6 +184,9 @@ func (r *Registry) keyOf(name, kind string) (subjectKey, error) {
 	if err := checkType(kind); err != nil {
 		return subjectKey{}, err
 	}
+	if r.topics == nil { // nothing was loaded
+		return subjectKey{}, notFound(name, kind)
+	}
 	t, err := r.topics.Get(name)
 	if err != nil {
 		return subjectKey{}, err

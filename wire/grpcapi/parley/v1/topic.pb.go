@@ -104,7 +104,16 @@ type Settings struct {
 	MaxEvent int32 `protobuf:"varint,6,opt,name=max_event,json=maxEvent,proto3" json:"max_event,omitempty"`
 	// How long a poller does well to wait before it asks again; at most an hour, 0 is
 	// no hint.
-	PollHint      *durationpb.Duration `protobuf:"bytes,7,opt,name=poll_hint,json=pollHint,proto3" json:"poll_hint,omitempty"`
+	PollHint *durationpb.Duration `protobuf:"bytes,7,opt,name=poll_hint,json=pollHint,proto3" json:"poll_hint,omitempty"`
+	// Keep the newest event of each key, and drop those that it supersedes; every
+	// event then needs a partitionkey, and the partitions stay as many as they are.
+	// A new topic then keeps events for ever unless age_limit says otherwise.
+	// UNPROCESSABLE where the engine cannot do it.
+	Compact *bool `protobuf:"varint,8,opt,name=compact,proto3,oneof" json:"compact,omitempty"`
+	// How long superseded events are kept at least; default 0.
+	CompactLag *durationpb.Duration `protobuf:"bytes,9,opt,name=compact_lag,json=compactLag,proto3" json:"compact_lag,omitempty"`
+	// How long an event with a key and without data is kept; default 24 hours.
+	TombstoneAge  *durationpb.Duration `protobuf:"bytes,10,opt,name=tombstone_age,json=tombstoneAge,proto3" json:"tombstone_age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -195,6 +204,27 @@ func (x *Settings) GetMaxEvent() int32 {
 func (x *Settings) GetPollHint() *durationpb.Duration {
 	if x != nil {
 		return x.PollHint
+	}
+	return nil
+}
+
+func (x *Settings) GetCompact() bool {
+	if x != nil && x.Compact != nil {
+		return *x.Compact
+	}
+	return false
+}
+
+func (x *Settings) GetCompactLag() *durationpb.Duration {
+	if x != nil {
+		return x.CompactLag
+	}
+	return nil
+}
+
+func (x *Settings) GetTombstoneAge() *durationpb.Duration {
+	if x != nil {
+		return x.TombstoneAge
 	}
 	return nil
 }
@@ -826,7 +856,7 @@ var File_parley_v1_topic_proto protoreflect.FileDescriptor
 
 const file_parley_v1_topic_proto_rawDesc = "" +
 	"\n" +
-	"\x15parley/v1/topic.proto\x12\tparley.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x02\n" +
+	"\x15parley/v1/topic.proto\x12\tparley.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x03\n" +
 	"\bSettings\x12\x1e\n" +
 	"\n" +
 	"partitions\x18\x01 \x01(\x05R\n" +
@@ -838,8 +868,15 @@ const file_parley_v1_topic_proto_rawDesc = "" +
 	"\runlimited_age\x18\x04 \x01(\bH\x00R\funlimitedAge\x12\x1b\n" +
 	"\tmax_bytes\x18\x05 \x01(\x03R\bmaxBytes\x12\x1b\n" +
 	"\tmax_event\x18\x06 \x01(\x05R\bmaxEvent\x126\n" +
-	"\tpoll_hint\x18\a \x01(\v2\x19.google.protobuf.DurationR\bpollHintB\v\n" +
-	"\tage_limit\"\x9c\x02\n" +
+	"\tpoll_hint\x18\a \x01(\v2\x19.google.protobuf.DurationR\bpollHint\x12\x1d\n" +
+	"\acompact\x18\b \x01(\bH\x01R\acompact\x88\x01\x01\x12:\n" +
+	"\vcompact_lag\x18\t \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"compactLag\x12>\n" +
+	"\rtombstone_age\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\ftombstoneAgeB\v\n" +
+	"\tage_limitB\n" +
+	"\n" +
+	"\b_compact\"\x9c\x02\n" +
 	"\x05Topic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12/\n" +
 	"\bsettings\x18\x02 \x01(\v2\x13.parley.v1.SettingsR\bsettings\x124\n" +
@@ -926,30 +963,32 @@ var file_parley_v1_topic_proto_depIdxs = []int32{
 	0,  // 0: parley.v1.Settings.durability:type_name -> parley.v1.Durability
 	12, // 1: parley.v1.Settings.max_age:type_name -> google.protobuf.Duration
 	12, // 2: parley.v1.Settings.poll_hint:type_name -> google.protobuf.Duration
-	1,  // 3: parley.v1.Topic.settings:type_name -> parley.v1.Settings
-	13, // 4: parley.v1.Topic.created:type_name -> google.protobuf.Timestamp
-	3,  // 5: parley.v1.Topic.window:type_name -> parley.v1.IdempotencyWindow
-	4,  // 6: parley.v1.Topic.partitions:type_name -> parley.v1.Partition
-	12, // 7: parley.v1.IdempotencyWindow.duration:type_name -> google.protobuf.Duration
-	13, // 8: parley.v1.Partition.oldest:type_name -> google.protobuf.Timestamp
-	1,  // 9: parley.v1.CreateTopicRequest.settings:type_name -> parley.v1.Settings
-	1,  // 10: parley.v1.UpdateTopicRequest.settings:type_name -> parley.v1.Settings
-	2,  // 11: parley.v1.ListTopicsResponse.topics:type_name -> parley.v1.Topic
-	5,  // 12: parley.v1.Topics.CreateTopic:input_type -> parley.v1.CreateTopicRequest
-	6,  // 13: parley.v1.Topics.UpdateTopic:input_type -> parley.v1.UpdateTopicRequest
-	7,  // 14: parley.v1.Topics.GetTopic:input_type -> parley.v1.GetTopicRequest
-	8,  // 15: parley.v1.Topics.ListTopics:input_type -> parley.v1.ListTopicsRequest
-	10, // 16: parley.v1.Topics.DeleteTopic:input_type -> parley.v1.DeleteTopicRequest
-	2,  // 17: parley.v1.Topics.CreateTopic:output_type -> parley.v1.Topic
-	2,  // 18: parley.v1.Topics.UpdateTopic:output_type -> parley.v1.Topic
-	2,  // 19: parley.v1.Topics.GetTopic:output_type -> parley.v1.Topic
-	9,  // 20: parley.v1.Topics.ListTopics:output_type -> parley.v1.ListTopicsResponse
-	11, // 21: parley.v1.Topics.DeleteTopic:output_type -> parley.v1.DeleteTopicResponse
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	12, // 3: parley.v1.Settings.compact_lag:type_name -> google.protobuf.Duration
+	12, // 4: parley.v1.Settings.tombstone_age:type_name -> google.protobuf.Duration
+	1,  // 5: parley.v1.Topic.settings:type_name -> parley.v1.Settings
+	13, // 6: parley.v1.Topic.created:type_name -> google.protobuf.Timestamp
+	3,  // 7: parley.v1.Topic.window:type_name -> parley.v1.IdempotencyWindow
+	4,  // 8: parley.v1.Topic.partitions:type_name -> parley.v1.Partition
+	12, // 9: parley.v1.IdempotencyWindow.duration:type_name -> google.protobuf.Duration
+	13, // 10: parley.v1.Partition.oldest:type_name -> google.protobuf.Timestamp
+	1,  // 11: parley.v1.CreateTopicRequest.settings:type_name -> parley.v1.Settings
+	1,  // 12: parley.v1.UpdateTopicRequest.settings:type_name -> parley.v1.Settings
+	2,  // 13: parley.v1.ListTopicsResponse.topics:type_name -> parley.v1.Topic
+	5,  // 14: parley.v1.Topics.CreateTopic:input_type -> parley.v1.CreateTopicRequest
+	6,  // 15: parley.v1.Topics.UpdateTopic:input_type -> parley.v1.UpdateTopicRequest
+	7,  // 16: parley.v1.Topics.GetTopic:input_type -> parley.v1.GetTopicRequest
+	8,  // 17: parley.v1.Topics.ListTopics:input_type -> parley.v1.ListTopicsRequest
+	10, // 18: parley.v1.Topics.DeleteTopic:input_type -> parley.v1.DeleteTopicRequest
+	2,  // 19: parley.v1.Topics.CreateTopic:output_type -> parley.v1.Topic
+	2,  // 20: parley.v1.Topics.UpdateTopic:output_type -> parley.v1.Topic
+	2,  // 21: parley.v1.Topics.GetTopic:output_type -> parley.v1.Topic
+	9,  // 22: parley.v1.Topics.ListTopics:output_type -> parley.v1.ListTopicsResponse
+	11, // 23: parley.v1.Topics.DeleteTopic:output_type -> parley.v1.DeleteTopicResponse
+	19, // [19:24] is the sub-list for method output_type
+	14, // [14:19] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_parley_v1_topic_proto_init() }
