@@ -20,12 +20,18 @@ type modelJob struct {
 	until  int64 // Leased
 	tries  int
 	token  string
+	max    int  // attempts of its own; 0 = the queue's
+	unread bool // nobody has seen that so far
+	told   float64
 }
 
 // model is the rules of the queue, written for reading: a list that is searched.
 type model struct {
-	jobs []*modelJob // by id
-	done map[int64]bool
+	jobs   []*modelJob // by id
+	done   map[int64]State
+	result map[int64]bool
+	runs   modelRuns
+	fed    int // events of a topic that are jobs
 }
 
 func (m *model) find(id int64) *modelJob {
@@ -37,9 +43,9 @@ func (m *model) find(id int64) *modelJob {
 	return nil
 }
 
-func (m *model) drop(id int64) {
+func (m *model) drop(id int64, how State) {
 	m.jobs = slices.DeleteFunc(m.jobs, func(j *modelJob) bool { return j.id == id })
-	m.done[id] = true
+	m.done[id] = how
 }
 
 // next is the job that must be leased next.
@@ -67,24 +73,30 @@ func (m *model) blocked(j *modelJob) bool {
 const modelMax = 3 // attempts
 
 func (m *model) failed(j *modelJob, due int64) {
-	j.state, j.due = Ready, due
-	if j.tries >= modelMax {
-		j.state = Dead
+	j.state, j.due, j.told = Ready, due, 0
+	most := modelMax
+	if j.max != 0 {
+		most = j.max
+	}
+	if !j.unread && most != Unlimited && j.tries >= most {
+		j.state, j.told = Dead, 0
 	}
 }
 
 // TestModel drives a queue's machine at random, and compares each answer with the
 // model's, and after each step the machine with what replaying its moves and
-// restoring its snapshot give. Owners change, and leases run out.
+// restoring its snapshot give. Owners change, also in the middle, and leases run
+// out; jobs come from callers, from a schedule and from a topic.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := newBench(t)
-		s, _ := Settings{MaxAttempts: modelMax}.Defaults()
+		s, _ := Settings{MaxAttempts: modelMax, Feed: []string{"orders"}}.Defaults()
 		move, _ := encodeSettings(s)
 		if err := b.Move(move); err != nil {
 			rt.Fatal(err)
 		}
-		r := &modelRun{rt: rt, b: b, m: &model{done: map[int64]bool{}}}
+		r := &modelRun{rt: rt, b: b, m: &model{done: map[int64]State{}, result: map[int64]bool{}}}
+		r.plan()
 		rt.Repeat(map[string]func(*rapid.T){
 			"":        func(*rapid.T) { r.check() },
 			"plain":   func(t *rapid.T) { r.plain(t) },
@@ -92,6 +104,11 @@ func TestModel(t *testing.T) {
 			"lease":   func(t *rapid.T) { r.lease(t) },
 			"lease2":  func(t *rapid.T) { r.lease(t) },
 			"ack":     func(t *rapid.T) { r.settle(t, Ack) },
+			"ack2":    func(t *rapid.T) { r.settle(t, Ack) },
+			"report":  func(t *rapid.T) { r.settle(t, Report) },
+			"put":     func(t *rapid.T) { r.put(t) },
+			"runs":    func(t *rapid.T) { r.runs(t) },
+			"feed":    func(t *rapid.T) { r.feed(t) },
 			"nack":    func(t *rapid.T) { r.settle(t, Nack) },
 			"bury":    func(t *rapid.T) { r.settle(t, Bury) },
 			"extend":  func(t *rapid.T) { r.settle(t, Extend) },
@@ -125,10 +142,17 @@ func (r *modelRun) plain(t *rapid.T) {
 	if it.run.n > 1 {
 		it.run.step = rapid.Int64Range(1, 3).Draw(t, "step")
 	}
+	most := r.own(t)
+	it.terms = most != 0
 	r.must(r.b.arrive(it))
 	for k := range it.run.n {
-		r.m.jobs = append(r.m.jobs, &modelJob{id: it.run.first + k*it.run.step, prio: int(it.prio), state: Ready})
+		r.m.jobs = append(r.m.jobs, &modelJob{id: it.run.first + k*it.run.step, prio: int(it.prio), state: Ready, max: most, unread: it.terms})
 	}
+}
+
+// own draws attempts of a job's own.
+func (r *modelRun) own(t *rapid.T) int {
+	return rapid.SampledFrom([]int{0, 0, 1, 5, Unlimited}).Draw(t, "max")
 }
 
 func (r *modelRun) special(t *rapid.T) {
@@ -138,6 +162,8 @@ func (r *modelRun) special(t *rapid.T) {
 	if rapid.Bool().Draw(t, "delayed") {
 		it.due = r.b.now + rapid.Int64Range(1, 100).Draw(t, "delay")
 	}
+	most := r.own(t)
+	it.terms = most != 0
 	r.must(r.b.arrive(it))
 	for _, j := range r.m.jobs {
 		if it.unique != "" && j.unique == it.unique && j.state != Dead {
@@ -147,7 +173,7 @@ func (r *modelRun) special(t *rapid.T) {
 			return
 		}
 	}
-	r.m.jobs = append(r.m.jobs, &modelJob{id: it.run.first, prio: int(it.prio), key: it.key, unique: it.unique, due: it.due, state: Ready})
+	r.m.jobs = append(r.m.jobs, &modelJob{id: it.run.first, prio: int(it.prio), key: it.key, unique: it.unique, due: it.due, state: Ready, max: most, unread: it.terms})
 }
 
 func (r *modelRun) lease(t *rapid.T) {
@@ -163,13 +189,34 @@ func (r *modelRun) lease(t *rapid.T) {
 			r.rt.Fatalf("leased %d, which cannot be leased", got[i].ID)
 		case i == len(got) || got[i].ID != j.id:
 			r.rt.Fatalf("leased %v, want %d as number %d", got, j.id, i)
-		case r.m.done[j.id]:
+		case r.m.done[j.id] != "":
 			r.rt.Fatalf("job %d runs again", j.id)
 		}
 		j.state, j.until, j.token = Leased, r.b.now+50, got[i].Token
 		if j.tries++; j.tries != got[i].Attempt {
 			r.rt.Fatalf("attempt %d, want %d", got[i].Attempt, j.tries)
 		}
+		if got[i].unread != j.unread {
+			r.rt.Fatalf("job %d unread: %v", j.id, got[i].unread)
+		}
+	}
+	r.read(t, got)
+}
+
+// read reads the terms of jobs that were leased for the first time, unless the
+// owner is gone by then.
+func (r *modelRun) read(t *rapid.T, got []granted) {
+	for _, g := range got {
+		if !g.unread {
+			continue
+		}
+		if rapid.IntRange(0, 3).Draw(t, "crash") == 0 {
+			r.owner()
+			return
+		}
+		j := r.m.find(g.ID)
+		r.must(r.b.Move(encodeTerms(g.ID, &terms{MaxAttempts: j.max})))
+		j.unread = false
 	}
 }
 
@@ -195,18 +242,27 @@ func (r *modelRun) settle(t *rapid.T, a Action) {
 		s.Delay = &delay
 		due = r.b.now + delay
 	}
-	r.must(r.b.settle(r.b, r.b.now, s, nil))
-	if a != Extend {
+	var ack func(int64) error
+	if a == Ack && rapid.Bool().Draw(t, "result") {
+		ack = func(id int64) error { return r.b.Move(encodeAckWith(id, end{5, 2 * id})) }
+		r.m.result[j.id] = true
+	}
+	if a == Report {
+		s.Progress = &Progress{Fraction: rapid.Float64Range(0.1, 1).Draw(t, "progress")}
+		j.told = s.Progress.Fraction
+	}
+	r.must(r.b.settle(r.b, r.b.now, s, ack))
+	if a != Extend && a != Report {
 		r.old = append(r.old, j.token)
 	}
 	switch a {
 	case Ack:
-		r.m.drop(j.id)
+		r.m.drop(j.id, Done)
 	case Nack:
 		r.m.failed(j, due)
 	case Bury:
-		j.state = Dead
-	case Extend:
+		j.state, j.told = Dead, 0
+	case Extend, Report:
 		j.until = r.b.now + 70
 	}
 }
@@ -227,7 +283,7 @@ func (r *modelRun) stale(t *rapid.T) {
 }
 
 func (r *modelRun) time(t *rapid.T) {
-	r.b.now += rapid.Int64Range(1, 60).Draw(t, "passes")
+	r.b.now += rapid.SampledFrom([]int64{1, 10, 50, 60, 700, 2500}).Draw(t, "passes")
 	r.must(r.b.expire(r.b, r.b.now, 1000))
 	for _, j := range r.m.jobs {
 		if j.state == Leased && j.until <= r.b.now {
@@ -244,7 +300,7 @@ func (r *modelRun) cancel(t *rapid.T) {
 	if j.state == Leased {
 		r.old = append(r.old, j.token)
 	}
-	r.m.drop(j.id)
+	r.m.drop(j.id, Canceled)
 }
 
 func (r *modelRun) redrive(t *rapid.T) {
@@ -270,6 +326,7 @@ func (r *modelRun) copy(t *rapid.T) {
 func (r *modelRun) owner() {
 	r.owned++
 	r.b.book = newBook(r.b.machine, "q", r.b.term+1, [secretSize]byte{byte(r.owned), byte(r.owned >> 8)})
+	r.plan()
 	r.must(r.b.Move([]byte{moveRecall}))
 	for _, j := range r.m.jobs {
 		if j.state == Leased {
@@ -291,6 +348,18 @@ func (r *modelRun) check() {
 		want[state]++
 		if p, there := r.b.phaseOf(j.id); !there || p.state() != state {
 			r.rt.Fatalf("job %d is %s (there: %v), want %s", j.id, p.state(), there, state)
+		}
+		if how, _ := r.b.outcomeOf(j.id); how.State != state {
+			r.rt.Fatalf("the outcome of job %d is %+v, want %s", j.id, how, state)
+		}
+		if s, _ := r.b.look(j.id); (s.Progress != nil) != (j.told > 0) || j.told > 0 && s.Progress.Fraction != j.told {
+			r.rt.Fatalf("the progress of job %d is %+v, want %v", j.id, s.Progress, j.told)
+		}
+	}
+	for id, want := range r.m.done {
+		how, _ := r.b.outcomeOf(id)
+		if how.State != want || (how.Number == 5 && how.At == 2*id) != r.m.result[id] {
+			r.rt.Fatalf("the outcome of job %d is %+v, want %s, result %v", id, how, want, r.m.result[id])
 		}
 	}
 	got := map[State]int64{Ready: r.b.freshCount()}
@@ -322,6 +391,13 @@ func FuzzMove(f *testing.F) {
 	seed(in, set, encodeAttempt(3, "w"), []byte{moveRecall}, encodeIDs(moveTold, []int64{3}), encodeIDs(moveRedrive, []int64{3}))
 	seed(in, encodeAttempt(5, "w"), encodeDie(5, "r", "c"), encodePurge(phaseDead, phaseReady), appendID([]byte{moveFloor}, 9))
 	seed(in, encodeIDs(moveCancel, []int64{1, 9}), encodePause(true))
+	s.Feed = []string{"a.*"}
+	feed, _ := encodeSettings(s)
+	put, _ := encodePutSchedule(&Schedule{Name: "s", Cron: "@daily"})
+	pause, _ := encodePutSchedule(&Schedule{Name: "s", Cron: "@daily", Paused: true})
+	seed(encodeIntake(9, []intake{{run: run{1, 1, 5}, terms: true}, {kind: itemJob, run: run{7, 1, 1}, terms: true, key: "k"}}), encodeAttempt(2, "w"), encodeTerms(2, &terms{MaxAttempts: 1, Retry: &Retry{Kind: Fixed}}), encodeAckWith(2, end{3, 4}), encodeIDs(moveCancel, []int64{7}))
+	seed(put, encodeRan("s", 999_000, 1_000_010), pause, encodeEndSchedule("s"))
+	seed(feed, encodeFed("a.*", "cursor"), set)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b := newBench(t)
 		for _, move := range bytes.Split(data, []byte{0xff, 0xfe}) {
@@ -349,6 +425,13 @@ func FuzzRestore(f *testing.F) {
 	}
 	if _, err := b.grant(b, b.now, 2, 100, "w"); err != nil {
 		f.Fatal(err)
+	}
+	put, _ := encodePutSchedule(&Schedule{Name: "s", Cron: "5 4 * * *"})
+	feed, _ := encodeSettings(Settings{Feed: []string{"a"}})
+	for _, move := range [][]byte{put, feed, encodeFed("a", "c"), encodeTerms(1, &terms{MaxAttempts: 2}), encodeAckWith(1, end{1, 2})} {
+		if err := b.Move(move); err != nil {
+			f.Fatal(err)
+		}
 	}
 	for part := range b.Snapshot() {
 		f.Add(bytes.Clone(part))

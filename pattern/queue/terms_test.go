@@ -226,3 +226,31 @@ func TestJobJSON(t *testing.T) {
 		}
 	}
 }
+
+// FuzzJob reads any bytes as a job. What is taken is written, and read again, as the
+// same.
+func FuzzJob(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"data": {"to": "ann"}, "delay": "5s", "key": "k"}`, `{"event": {"id": "1", "data_base64": "AAE="}, "at": "2026-03-01T12:00:00Z"}`,
+		`{"retry": {"kind": "list", "delays": ["1s"], "jitter": -1}, "max_attempts": -1, "unique": "u", "priority": 9}`, `{"data": null}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var job Job
+		if json.Unmarshal(data, &job) != nil {
+			return
+		}
+		b, err := json.Marshal(job)
+		if err != nil {
+			return // a time that RFC 3339 cannot write
+		}
+		var again Job
+		if err := json.Unmarshal(b, &again); err != nil {
+			t.Fatalf("%s became %s, which is refused: %v", data, b, err)
+		}
+		if b2, err := json.Marshal(again); err != nil || string(b2) != string(b) {
+			t.Fatalf("%s, then %s, %v", b, b2, err)
+		}
+	})
+}
