@@ -46,7 +46,10 @@ type move struct {
 	Cost     int64   `json:"cost,omitempty"`
 }
 
-const opLimit = "limit"
+const (
+	opLimit = "limit"
+	opDrop  = "drop" // a limit that nobody has spent anything of
+)
 
 // book is the counts of long windows: a journal.Machine. It is pure.
 type book struct{ limits map[string]*account }
@@ -84,8 +87,12 @@ func (b *book) Apply(m journal.Move) error {
 		return fmt.Errorf("sharded: move %d: %w", m.Number, err)
 	}
 	now := since(m.Time)
-	if v.Op == opLimit {
+	switch v.Op {
+	case opLimit:
 		return b.define(v, now)
+	case opDrop:
+		delete(b.limits, v.Name)
+		return nil
 	}
 	a := b.limits[v.Name]
 	switch {
@@ -128,6 +135,16 @@ func (b *book) define(v move, now time.Duration) error {
 	}
 	b.limits[v.Name] = next
 	return nil
+}
+
+// unused names a limit whose keys time has restored: it is as good as never asked.
+func (b *book) unused(now time.Duration) (name string, ok bool) {
+	for name, a := range b.limits {
+		if a.sweep(now); len(a.keys) == 0 {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 var errTooMany = errors.New("sharded: there are 1000 limits in this shard, as many as can be")

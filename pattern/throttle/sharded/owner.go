@@ -37,6 +37,7 @@ type owner struct {
 	journal *journal.Journal
 	book    *book
 	short   map[string]*brief
+	asked   uint64 // requests about short windows
 }
 
 // brief is a limit with a short window.
@@ -44,6 +45,7 @@ type brief struct {
 	limiter  *throttle.Limiter
 	text     string
 	revision int64
+	asked    uint64 // when it was last, in owner.asked
 }
 
 // serve implements shard.Handler.
@@ -72,7 +74,13 @@ func (o *owner) long(tx *journal.Tx, r request) (reply, error) {
 	a := o.book.limits[r.Name]
 	if a == nil || r.Revision > a.revision && r.Limit != a.text {
 		if a == nil && len(o.book.limits) >= maxLimits {
-			return reply{}, overloaded()
+			name, ok := o.book.unused(since(tx.Now()))
+			if !ok {
+				return reply{}, overloaded()
+			}
+			if err := o.move(tx, move{Op: opDrop, Name: name}); err != nil {
+				return reply{}, err
+			}
 		}
 		if err := o.move(tx, move{Op: opLimit, Name: r.Name, Limit: r.Limit, Revision: r.Revision}); err != nil {
 			return reply{}, err
@@ -114,14 +122,13 @@ func (o *owner) move(tx *journal.Tx, m move) error {
 func (o *owner) brief(r request, limit throttle.Limit) (reply, error) {
 	b := o.short[r.Name]
 	switch {
-	case b == nil && len(o.short) >= maxLimits:
-		return reply{}, overloaded()
 	case b == nil:
+		o.makeRoom()
 		limiter, err := throttle.New(limit, throttle.Options{Name: r.Name})
 		if err != nil {
 			return reply{}, parley.BadField("limit", err.Error(), "change the limit")
 		}
-		b = &brief{limiter, r.Limit, r.Revision}
+		b = &brief{limiter: limiter, text: r.Limit, revision: r.Revision}
 		o.short[r.Name] = b
 	case r.Revision > b.revision && r.Limit != b.text:
 		if err := b.limiter.SetLimit(limit); err != nil {
@@ -129,6 +136,8 @@ func (o *owner) brief(r request, limit throttle.Limit) (reply, error) {
 		}
 		b.text, b.revision = r.Limit, r.Revision
 	}
+	o.asked++
+	b.asked = o.asked
 	var d throttle.Decision
 	switch r.Op {
 	case opTake:
@@ -141,6 +150,21 @@ func (o *owner) brief(r request, limit throttle.Limit) (reply, error) {
 		d = b.limiter.Peek(string(r.Key))
 	}
 	return reply{OK: d.OK, Reason: d.Reason, Limit: d.Limit, Remaining: d.Remaining, RetryAfter: d.RetryAfter, Reset: d.Reset}, nil
+}
+
+// makeRoom forgets the limit that was not asked for longest, if there are too many:
+// it begins anew, as it would with another owner.
+func (o *owner) makeRoom() {
+	if len(o.short) < maxLimits {
+		return
+	}
+	oldest := ""
+	for name, b := range o.short {
+		if oldest == "" || b.asked < o.short[oldest].asked {
+			oldest = name
+		}
+	}
+	delete(o.short, oldest)
 }
 
 func overloaded() error {

@@ -359,22 +359,56 @@ func TestLimitsThatCannotBeCounted(t *testing.T) {
 	}
 }
 
+// TestAShardCountsSoManyLimits has one limit too many. Short ones make room for it:
+// the one that was not asked for longest begins anew. Of long ones only those make
+// room of which nothing is spent, also after a restart.
 func TestAShardCountsSoManyLimits(t *testing.T) {
-	host, _ := local(t, newLog())
 	for _, window := range []time.Duration{time.Minute, time.Hour} {
-		var err error
-		for i := range maxLimits + 1 {
-			c, e := New(host, counts, fmt.Sprint(window, i), throttle.NewFixedWindow(9, window), 0)
-			if e != nil {
-				t.Fatal(e)
+		t.Run(window.String(), func(t *testing.T) {
+			log := newLog()
+			host, stop := local(t, log)
+			take := func(i int, n int64) string {
+				c, err := New(host, counts, fmt.Sprint(i), throttle.NewGCRA(9, window, 9), 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				d, err := c.AllowN(t.Context(), "k", n)
+				switch {
+				case err != nil:
+					return parley.CodeOf(err).String()
+				case !d.OK:
+					return "refused"
+				}
+				return fmt.Sprint(d.Remaining)
 			}
-			if _, err = c.Look(t.Context(), "k", 1); err != nil {
-				break
+			for i := range maxLimits {
+				cost := int64(9)
+				if i == 7 && window >= Long {
+					cost = 0 // nothing is spent of it
+				}
+				if got := take(i, cost); got != fmt.Sprint(9-cost) {
+					t.Fatalf("limit %d: %s", i, got)
+				}
 			}
-		}
-		if parley.CodeOf(err) != parley.Overloaded {
-			t.Errorf("%s: %v", window, err)
-		}
+			want := map[int]string{maxLimits: "0", 500: "refused", 0: "0"} // the first is gone
+			if window >= Long {
+				want = map[int]string{maxLimits: "0", 500: "refused", 0: "refused", maxLimits + 1: "overloaded"}
+			}
+			for _, i := range []int{maxLimits, 500, 0, maxLimits + 1} {
+				if got := take(i, 9); want[i] != "" && got != want[i] {
+					t.Errorf("limit %d: %s, want %s", i, got, want[i])
+				}
+			}
+			if stop(); window < Long {
+				return
+			}
+			host, _ = local(t, log)
+			for i, want := range map[int]string{maxLimits: "refused", 500: "refused", 7: "overloaded"} {
+				if got := take(i, 9); got != want {
+					t.Errorf("limit %d after a restart: %s, want %s", i, got, want)
+				}
+			}
+		})
 	}
 }
 
