@@ -23,6 +23,7 @@ type Config struct {
 	Anonymous []string // scopes
 	Topics    Topics
 	Queues    Queues
+	Groups    Groups
 	HTTP      HTTP
 	Limits    Limits
 	Throttle  Throttle
@@ -42,7 +43,7 @@ type Topics struct {
 func Fields() []Field {
 	var all []Field
 	for _, part := range [][]Field{
-		engineFields(), listenFields(), grpcFields(), tlsFields(), natsFields(), accessFields(), routeFields(), topicFields(), queueFields(), limitFields(), throttleFields(), logFields(),
+		engineFields(), listenFields(), grpcFields(), tlsFields(), natsFields(), accessFields(), routeFields(), topicFields(), queueFields(), groupFields(), limitFields(), throttleFields(), logFields(),
 	} {
 		all = append(all, part...)
 	}

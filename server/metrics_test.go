@@ -41,7 +41,7 @@ func TestMetricsCardinality(t *testing.T) {
 	for _, want := range []string{
 		`parley_http_requests_total{route="publish",status="201"} 20`,
 		`parley_http_requests_total{route="none",status="405"} 20`,
-		"parley_published_events_total 20", "parley_topics 24", "parley_live_connections 0", "parley_open_connections 1",
+		"parley_published_events_total 20", "parley_topics 25", "parley_live_connections 0", "parley_open_connections 1",
 		`parley_build_info{version="test"} 1`, "go_goroutines ",
 	} {
 		if !strings.Contains(text, want) {

@@ -14,6 +14,7 @@ import (
 	"github.com/parleyhq/parley/internal/run"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
@@ -51,6 +52,7 @@ type parts struct {
 	schemas *schema.Registry
 	limits  *policy.Registry
 	queues  *queue.Registry
+	groups  *stream.Groups
 	copy    httpapi.Snapshot
 	life    context.Context //nolint:containedctx // of the server, which connections share
 }
@@ -140,8 +142,12 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	if err != nil {
 		return err
 	}
-	hub := pubsub.NewHub(log, topics, cursor.NewSealer(keys...), pubsub.Options{})
+	sealer := cursor.NewSealer(keys...)
+	hub := pubsub.NewHub(log, topics, sealer, pubsub.Options{})
 	p := parts{topics: topics, schemas: schemas, hub: hub, limits: limits, queues: queues, copy: st.copy, life: life}
+	if err := s.groups(ctx, log, st.host, hub, &p, sealer); err != nil {
+		return err
+	}
 	home := door.Listen(at.http, s.tls, door.Limits{Connections: s.cfg.Limits.Connections, PerIP: s.cfg.Limits.PerIP})
 	api, err := s.api(p, home)
 	if err != nil {
@@ -158,6 +164,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	g.Add("schemas", schemas.Run)
 	g.Add("limits", limits.Run)
 	g.Add("queues", queues.Run)
+	g.Add("groups", p.groups.Run)
 	g.Add("lives", s.lives.Run)
 	if at.grpc != nil {
 		rpc, err := s.rpc(p)
@@ -177,7 +184,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 func (s *Server) api(p parts, home *door.Listener) (*httpapi.API, error) {
 	return httpapi.New(httpapi.Options{
 		Topics: p.topics, Schemas: p.schemas, Hub: p.hub, Lives: s.lives, Context: p.life, Home: home,
-		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, Queues: p.queues, Observe: s.metrics, Log: s.log,
+		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, Queues: p.queues, Groups: p.groups, Observe: s.metrics, Log: s.log,
 		Limits:   httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
 		Access:   s.access(),
 		Snapshot: p.copy,

@@ -28,7 +28,7 @@ type Throttle struct {
 func throttleFields() []Field {
 	limits := Field{
 		Path: "throttle.limits", Type: "limits by name",
-		Doc:     "How often something may happen. Each limit has a `limit` such as `100/1m burst=20`, and if wanted `algorithm`, `key` (what is counted by: ip, token, topic, path, route, everyone, header:NAME, joined by +), `on` (what it is applied to: publish, subscribe, poll, enqueue, work or request, each with a pattern of topics or queues if wanted, as in `publish:orders.>`), `mode` (enforce or shadow), `action` (reject or shape) and `max_wait`. Further ones can be put by the API, which cannot change these. See docs/pattern/throttle.md.",
+		Doc:     "How often something may happen. Each limit has a `limit` such as `100/1m burst=20`, and if wanted `algorithm`, `key` (what is counted by: ip, token, topic, path, route, everyone, header:NAME, joined by +), `on` (what it is applied to: publish, subscribe, poll, enqueue, work, consume or request, each with a pattern of topics or queues if wanted, as in `publish:orders.>`), `mode` (enforce or shadow), `action` (reject or shape) and `max_wait`. Further ones can be put by the API, which cannot change these. See docs/pattern/throttle.md.",
 		Example: "{per-ip: {limit: \"100/1m burst=20\", key: ip, on: [publish, poll]}, streams: {limit: \"concurrency 20\", on: [subscribe]}}",
 	}
 	limits.set = setLimits

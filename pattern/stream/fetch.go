@@ -65,8 +65,10 @@ type Fetched struct {
 	// Cursor is all these places; it is what to commit when Messages are worked
 	// off, and what to fetch from next.
 	Cursor string
-	// Gaps are what retention took away: Messages go on behind.
-	Gaps []Gap
+	// Gaps are what retention took away: Messages go on behind. Resume is then the
+	// cursor behind the gaps and before Messages.
+	Gaps   []Gap
+	Resume string
 	// More says that there are events behind Messages already.
 	More bool
 	// Lag counts the events behind Messages; −1 when the log cannot tell.
@@ -141,6 +143,7 @@ type spot struct {
 	assigned
 	stream parley.Stream
 	stats  parley.Stats
+	begin  parley.Position // where the first event is read, or would be
 }
 
 // open finds where the member reads on in a partition: at its own place, if it
@@ -167,7 +170,7 @@ func (d *fetching) open(ctx context.Context, p assigned, m cursor.Mark, own bool
 	case s.At > max(stats.End, 1):
 		s.At = stats.End // the stream lost its newest events, and goes on from there
 	}
-	s.Epoch = stats.Epoch
+	s.Epoch, s.begin = stats.Epoch, s.At
 	d.skip(s, stats.Low, stats.Earliest)
 	d.spots = append(d.spots, s)
 	return nil
@@ -180,6 +183,9 @@ func (d *fetching) skip(s *spot, low, earliest parley.Position) {
 		return
 	}
 	d.out.Gaps = append(d.out.Gaps, Gap{Topic: s.Topic, Partition: s.Index, From: s.At, To: max(earliest, low)})
+	if s.begin == s.At {
+		s.begin = max(earliest, low)
+	}
 	s.At = max(earliest, low)
 }
 
@@ -215,6 +221,12 @@ func (d *fetching) read(ctx context.Context) error {
 		}
 	}
 	d.out.Cursor = d.all.seal(marks)
+	if len(d.out.Gaps) > 0 {
+		for i, s := range d.spots {
+			marks[i].Next = s.begin
+		}
+		d.out.Resume = d.all.seal(marks)
+	}
 	return nil
 }
 

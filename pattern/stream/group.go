@@ -92,7 +92,9 @@ func (g *Group) Join(ctx context.Context, r JoinRequest) (Joined, error) {
 	}
 	a, err := g.ask(ctx, q)
 	if err != nil && parley.CodeOf(err) == parley.Unknown && ctx.Err() == nil {
-		a, err = g.ask(ctx, q) // the same member, who may be in already
+		if again, later := g.ask(ctx, q); later == nil { // the same member, who may be in already
+			a, err = again, nil
+		}
 	}
 	if err != nil {
 		return Joined{}, err
@@ -204,8 +206,14 @@ func (g *Group) settled(ctx context.Context, id string, a answer, wait time.Dura
 	return a, nil
 }
 
+// askPatience is how long an owner may take for an answer: one that was paused, or
+// whose log takes nothing, must not hold the caller for ever.
+const askPatience = 15 * time.Second
+
 // ask asks the owner.
 func (g *Group) ask(ctx context.Context, r *request) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Wait+askPatience)
+	defer cancel()
 	in, err := json.Marshal(r)
 	if err != nil {
 		return answer{}, parley.Errorf(parley.Invalid, "the request cannot be encoded: %w", err)

@@ -273,6 +273,12 @@ func TestGapsAreTold(t *testing.T) {
 			t.Fatalf("%v after %+v", got, gaps)
 		}
 		r.must(c.Leave(r.ctx()))
+		j := r.join(g, JoinRequest{Topics: []string{"a"}})
+		f := r.fetch(g, FetchRequest{Member: j.Member, Generation: j.Generation, Limit: 2})
+		again := r.fetch(g, FetchRequest{Member: j.Member, Generation: j.Generation, After: f.Resume})
+		if len(f.Gaps) != 1 || f.Resume == f.Cursor || len(again.Gaps) != 0 || numbersOf(again.Messages)[0] != 8 {
+			t.Errorf("behind the gap %+v: %v", f.Gaps, numbersOf(again.Messages))
+		}
 	})
 }
 

@@ -15,7 +15,8 @@ import (
 	"github.com/parleyhq/parley/base/topic"
 )
 
-// Stream is where it is written which groups there are.
+// Stream is where it is written which groups there are; a server that declares it
+// makes it readable as a topic.
 const Stream = "$groups"
 
 // Options of Groups. The zero value works.
@@ -164,9 +165,6 @@ func (gs *Groups) forget(ctx context.Context, g *Group) error {
 // Run makes this node one that may own groups, and wakes those who wait here,
 // until ctx ends. Errors: Damaged; those of the log that do not pass.
 func (gs *Groups) Run(ctx context.Context) error {
-	if _, err := gs.topics.Declare(ctx, Stream); err != nil {
-		return err
-	}
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	ctx, stop := context.WithCancel(ctx)

@@ -38,6 +38,8 @@ func actionOf(r *Request) policy.Action {
 		return policy.Enqueue
 	case "queue-lease":
 		return policy.Work
+	case "group-events":
+		return policy.Consume
 	}
 	switch r.Route.Pattern {
 	case "poll":

@@ -14,7 +14,9 @@ import (
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/stream/schema"
+	"github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 )
@@ -33,6 +35,7 @@ type Options struct {
 	Throttle  *policy.Registry // nil = the door has no routes of limits
 	Schemas   *schema.Registry // nil = the door has no routes of schemas
 	Queues    *queue.Registry  // nil = the door has no routes of queues
+	Groups    *stream.Groups   // nil = the door has no routes of groups
 	Observe   Observer         // nil = nobody
 	Log       *slog.Logger     // nil = slog.Default
 	Now       func() time.Time

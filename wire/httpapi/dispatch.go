@@ -87,7 +87,7 @@ func (x *exchange) limits() error {
 	if x.Route.Late {
 		return nil
 	}
-	for _, name := range [...]string{"topic", "queue"} {
+	for _, name := range [...]string{"topic", "queue", "group"} {
 		if on := x.R.PathValue(name); on != "" {
 			return x.Admit(on)
 		}

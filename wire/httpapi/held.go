@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -27,6 +28,7 @@ type heldPoll struct {
 	trace     door.Trace
 	origin    string // of the page that asks, when it is a foreign one
 	ephemeral bool
+	partition *int // nil = all
 	head      bool
 	leave     func() // frees the place inside; nil = the handler does
 }
@@ -38,7 +40,7 @@ func (p *heldPoll) look(ctx context.Context) (poll.Page, error) {
 		if err != nil {
 			return poll.Page{}, err
 		}
-		r := pubsub.Request{Topics: []string{p.topic}, From: from, Ephemeral: p.ephemeral, Strict: true}
+		r := pubsub.Request{Topics: []string{p.topic}, From: from, Ephemeral: p.ephemeral, Partition: p.partition, Strict: true}
 		if p.sub, err = p.api.opt.Hub.Subscribe(ctx, r); err != nil {
 			return poll.Page{}, err
 		}
@@ -108,22 +110,31 @@ func (a *API) hold(c *door.Call, held *heldPoll) error {
 		held.Done()
 		return errNoRoom
 	}
-	if c.R.ProtoMajor != 1 || c.R.ContentLength != 0 {
+	conn, home, ok := a.depart(c)
+	if !ok {
 		return held.wait(c)
+	}
+	held.leave = c.Keep()
+	held.trace, held.origin, held.head = c.Trace, c.W.Header().Get(corsAllow), c.R.Method == http.MethodHead
+	a.opt.Lives.Park(conn, home, held.req.Wait, held)
+	return nil
+}
+
+// depart takes the connection of a request out of net/http, and says who takes it
+// back after the answer; nil: nobody can, and it is closed. false: it cannot leave.
+func (a *API) depart(c *door.Call) (conn net.Conn, home *door.Listener, ok bool) {
+	if c.R.ProtoMajor != 1 || c.R.ContentLength != 0 {
+		return nil, nil, false
 	}
 	conn, buf, err := http.NewResponseController(c.W).Hijack()
 	if err != nil {
-		return held.wait(c)
+		return nil, nil, false
 	}
 	hijacked(c.W, http.StatusOK)
-	held.leave = c.Keep()
-	held.trace, held.origin, held.head = c.Trace, c.W.Header().Get(corsAllow), c.R.Method == http.MethodHead
-	home := a.opt.Home
 	if buf.Reader.Buffered() > 0 || !c.R.ProtoAtLeast(1, 1) || c.R.Close {
-		home = nil // what was read already cannot be given back
+		return conn, nil, true // what was read already cannot be given back
 	}
-	a.opt.Lives.Park(conn, home, held.req.Wait, held)
-	return nil
+	return conn, a.opt.Home, true
 }
 
 var errNoRoom = &parley.Error{Code: parley.Overloaded, Detail: "too many streams, sockets and held requests are open", Fix: "try again later, or poll without wait"}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -30,6 +31,7 @@ func (a *API) pollRoutes() []door.Route {
 			{Name: "after", In: "query", Type: "string", Description: "a cursor, earliest, latest, or @ and an RFC 3339 time; without it the newest events, or with wait the next one"},
 			{Name: "limit", In: "query", Type: "integer", Default: "100", Description: "most events to answer with, at most 1000"},
 			{Name: "wait", In: "query", Type: "duration", Description: "hold the request until there is something, at most 55s; also Prefer: wait=SECONDS, or wait=true with timeout=SECONDS"},
+			{Name: "partition", In: "query", Type: "integer", Description: "only this partition of the topic, from 0"},
 			{Name: "tail", In: "query", Type: "integer", Description: "the newest so many events, with a cursor to page backwards"},
 			{Name: "before", In: "query", Type: "string", Description: "the page before, from the answer's before"},
 			{Name: "ephemeral", In: "query", Type: "boolean", Default: "false", Description: "also what is published to ~TOPIC meanwhile"},
@@ -49,6 +51,9 @@ func (a *API) poll(c *door.Call) error {
 	if sub.Ephemeral, err = boolParam(c.Query, "ephemeral"); err != nil {
 		return err
 	}
+	if sub.Partition, err = onePartition(c.Query); err != nil {
+		return err
+	}
 	if sub.Ephemeral {
 		req.IfNoneMatch = "" // what is not stored does not change the tag
 	}
@@ -59,7 +64,7 @@ func (a *API) poll(c *door.Call) error {
 	if c.Query.Has("tail") || c.Query.Has("before") || req.After == "" && req.Wait == 0 {
 		return a.newest(c, sub, req, options)
 	}
-	held := &heldPoll{api: a, topic: sub.Topics[0], req: req.First(), hint: options.Hint, ephemeral: sub.Ephemeral}
+	held := &heldPoll{api: a, topic: sub.Topics[0], req: req.First(), hint: options.Hint, ephemeral: sub.Ephemeral, partition: sub.Partition}
 	page, err := held.look(c.Context())
 	if err != nil {
 		held.Done()
@@ -70,6 +75,15 @@ func (a *API) poll(c *door.Call) error {
 		return writePage(c, req, page, options)
 	}
 	return a.hold(c, held)
+}
+
+// onePartition reads the one partition to read; nil = all.
+func onePartition(q url.Values) (*int, error) {
+	if !q.Has("partition") {
+		return nil, nil
+	}
+	n, err := partitionParam(q)
+	return &n, err
 }
 
 // newest answers with the newest events, or with those before a cursor.

@@ -59,10 +59,11 @@ func (t *throttler) Admit(context.Context, *door.Request) (func(), error) {
 // provoker is a rig in which any error can be had.
 type provoker struct {
 	*rig
-	route *door.Route
-	log   *faulty
-	limit *throttler
-	token string // of a lease of queue a
+	route  *door.Route
+	log    *faulty
+	limit  *throttler
+	token  string // of a lease of queue a
+	member string // of group a
 }
 
 func newProvoker(t *testing.T, name string, code parley.Code) *provoker {
@@ -72,6 +73,7 @@ func newProvoker(t *testing.T, name string, code parley.Code) *provoker {
 		s.Throttle = limitsOver(t, p.log, policy.Options{MaxLimits: 1, Fixed: map[string]policy.Definition{"fixed": {Limit: "1/s"}, "wide": {Limit: "concurrency 1"}}})
 		s.topics.AutoCreate, s.topics.MaxTopics = false, 3
 		s.queues.AutoCreate, s.queues.MaxQueues, s.queues.Fixed = code != parley.NotFound, 3, fixedQueue
+		s.groups.MaxGroups = 2
 		s.Snapshot = func(context.Context, io.Writer) error { return p.log.err() }
 	})
 	for i := range p.api.routes {
@@ -98,13 +100,17 @@ func newProvoker(t *testing.T, name string, code parley.Code) *provoker {
 	if res, answer := p.do("PUT", "/v1/topics/a/schema?type=t", `{"schema":{"type":"object"}}`); res.StatusCode != 201 {
 		t.Fatal(answer)
 	}
+	if strings.HasPrefix(name, "group-") {
+		p.member = p.joinGroup("a", `{"topics":["a"]}`).Member
+	}
 	return p
 }
 
-// sample is that of the route, with the lease that there is.
+// sample is that of the route, with the lease and the member that there are.
 func (p *provoker) sample() (method, path, body string, header []string) {
 	method, path, body, header = sample(p.route)
-	return method, strings.ReplaceAll(path, "{lease}", p.token), strings.ReplaceAll(body, "{lease}", p.token), header
+	real := strings.NewReplacer("{lease}", p.token, "{member}", p.member)
+	return method, real.Replace(path), real.Replace(body), header
 }
 
 // send is the sample of the route with a change of its path, body and header.
@@ -118,7 +124,7 @@ func (p *provoker) send(change func(path, body string) (string, string), header 
 
 func (p *provoker) elsewhere(name string) (*http.Response, string) {
 	return p.send(func(path, body string) (string, string) {
-		path = strings.NewReplacer("topics/a", "topics/"+name, "topic=a", "topic="+name, "limits/a", "limits/"+name, "queues/a", "queues/"+name, "leases/a~", "leases/"+name+"~").Replace(path)
+		path = strings.NewReplacer("topics/a", "topics/"+name, "topic=a", "topic="+name, "limits/a", "limits/"+name, "queues/a", "queues/"+name, "leases/a~", "leases/"+name+"~", "groups/a", "groups/"+name).Replace(path)
 		return path, strings.ReplaceAll(body, `"topic":"a"`, `"topic":"`+name+`"`)
 	})
 }
@@ -249,6 +255,9 @@ func provoke(t *testing.T, name string, code parley.Code) {
 	way := provoked[code]
 	if p.route.Pattern == "queue" && queueProvoked[code] != nil {
 		way = queueProvoked[code]
+	}
+	if strings.HasPrefix(name, "group-") && streamProvoked[code] != nil {
+		way = streamProvoked[code]
 	}
 	if way != nil {
 		res, body = way(p)

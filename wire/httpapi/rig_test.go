@@ -22,6 +22,7 @@ import (
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
@@ -32,6 +33,7 @@ type setup struct {
 	Options
 	topics topic.Options
 	queues queue.RegistryOptions
+	groups stream.Options
 	log    parley.Log   // nil = memlog
 	listen net.Listener // nil = in memory
 	tls    *tls.Config
@@ -45,7 +47,7 @@ type rig struct {
 	log      parley.Log
 	topics   *topic.Registry
 	queues   *queue.Registry
-	abdicate func() // has nobody own the queues any more
+	abdicate func() // has nobody own the queues and groups any more
 	lives    *door.Lives
 	home     *door.Listener
 	dial     func(context.Context) (net.Conn, error)
@@ -83,6 +85,13 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 	if err := r.queues.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
+	s.groups.Sealer = cursor.NewSealer(cursor.Key{ID: 1, Secret: [32]byte{7}})
+	if s.Groups, err = stream.New(s.log, new(shard.Local), r.topics, s.groups); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Groups.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
 	owning, abdicate := context.WithCancel(ctx)
 	r.abdicate = abdicate
 	r.listen(&s)
@@ -103,11 +112,12 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 			served.Done()
 		}
 	}
-	done := make(chan struct{}, 6)
+	done := make(chan struct{}, 7)
 	parts := []func(){
 		func() { _ = hub.Run(ctx) },
 		func() { _ = r.topics.Run(ctx) },
 		func() { _ = r.queues.Run(owning) },
+		func() { _ = s.Groups.Run(owning) },
 		func() { _ = r.lives.Run(ctx) },
 		func() { _ = r.home.Run() },
 		func() { _ = srv.Serve(r.home) },

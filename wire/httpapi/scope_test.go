@@ -19,9 +19,10 @@ var verbless = map[string]string{
 	"limit-list":  "shows only the limits that the caller may check",
 	"queue-list":  "shows only the queues that the caller may work for or administer",
 	"queue-ack":   ofALease, "queue-nack": ofALease, "queue-extend": ofALease, "queue-progress": ofALease, "queue-dead": ofALease,
-	"openapi":  "the description of the API is the same for everybody",
-	"asyncapi": "the description of the API is the same for everybody",
-	"errors":   "the list of errors is the same for everybody",
+	"group-list": "shows only the groups that the caller may use or administer",
+	"openapi":    "the description of the API is the same for everybody",
+	"asyncapi":   "the description of the API is the same for everybody",
+	"errors":     "the list of errors is the same for everybody",
 }
 
 const ofALease = "the lease names the queue: it is asked for before anything is read"
@@ -47,7 +48,7 @@ func tokens(t *testing.T, scopes ...string) (door.Identifier, []string) {
 
 // sample is a request to a route that is right but for what a test makes wrong.
 func sample(route *door.Route) (method, path, body string, header []string) {
-	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{version}", "1", "{job}", "3", "{schedule}", "s").Replace(route.Path)
+	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{group}", "a", "{version}", "1", "{job}", "3", "{schedule}", "s").Replace(route.Path)
 	switch route.Name {
 	case "publish":
 		body = "x"
@@ -81,6 +82,18 @@ func sample(route *door.Route) (method, path, body string, header []string) {
 		body = `{"delay":"1h"}`
 	case "queue-settle":
 		body = `{"settlements":[{"lease":"{lease}","action":"ack"}]}`
+	case "group-join":
+		body = `{"topics":["a"]}`
+	case "group-events":
+		path += "?member={member}&generation=1"
+	case "group-commit":
+		body = `{"member":"{member}","generation":1,"positions":[{"topic":"a","partition":0,"position":1}]}`
+	case "group-heartbeat":
+		body = `{"member":"{member}","generation":1}`
+	case "group-leave":
+		body = `{"member":"{member}"}`
+	case "group-seek":
+		body = `{"to":"earliest"}`
 	case "topic-put":
 		body = `{"max_event":1000}`
 	case "websocket", "publish-batches":

@@ -18,6 +18,7 @@ const (
 	Poll      Action = "poll"
 	Enqueue   Action = "enqueue" // jobs; the topic is the queue
 	Work      Action = "work"    // leasing jobs, not settling them; the topic is the queue
+	Consume   Action = "consume" // events by members of a group; the topic is the group
 	AnyAction Action = "request"
 )
 
@@ -37,9 +38,9 @@ func parseTargets(on []string) ([]target, error) {
 		word, pattern, given := strings.Cut(text, ":")
 		t := target{action: Action(word), topics: pattern}
 		switch t.action {
-		case Publish, Subscribe, Poll, Enqueue, Work, AnyAction:
+		case Publish, Subscribe, Poll, Enqueue, Work, Consume, AnyAction:
 		default:
-			return nil, parley.BadField(field, strconv.Quote(word)+" is nothing that can be limited", "use publish, subscribe, poll, enqueue, work or request, and if wanted a pattern, as in publish:orders.>")
+			return nil, parley.BadField(field, strconv.Quote(word)+" is nothing that can be limited", "use publish, subscribe, poll, enqueue, work, consume or request, and if wanted a pattern, as in publish:orders.>")
 		}
 		if !given {
 			out = append(out, t)
