@@ -38,13 +38,21 @@
 //	|                                 | timer                                                     |
 //	| attempts are counted            | also that of a worker or node that died; only those that  |
 //	|                                 | began in the last moment before a crash may be missing    |
+//	| a result is there with its ack  | both are one commit, where one log holds both: AckWith    |
+//	| who waits for a job's end costs | an entry in a list, no goroutine and no look at the log:  |
+//	| nothing                         | Result                                                    |
+//	| each due time of a schedule     | job and note are one commit; missed ones as the schedule  |
+//	| gives one job                   | says; changes of clocks as Cron.Next says                 |
+//	| each event of a topic that      | job and cursor are one commit: Settings.Feed              |
+//	| feeds the queue gives one job   |                                                           |
 //	| dead jobs are kept              | with reason and their 20 newest attempts; published at    |
 //	|                                 | least once to the dead-letter topic                       |
 //	| a caller finds what it enqueued | every look waits until the jobs stream is taken in        |
 //	| memory                          | jobs that are ready, were never tried and have neither    |
 //	|                                 | key nor Unique are ranges of positions: ten million of    |
-//	|                                 | them take 0.4 MB. Others take about 100 bytes each, and    |
-//	|                                 | 100 more with each attempt that is remembered             |
+//	|                                 | them take 0.4 MB, also with retries of their own. Others  |
+//	|                                 | take about 100 bytes each, and 100 more with each attempt |
+//	|                                 | that is remembered; 65,536 results take 5 MB              |
 //	| disk                            | the jobs stream is trimmed below the oldest live job; if  |
 //	|                                 | less than half of it is live, the oldest are copied to    |
 //	|                                 | its head. A job's id stays                                |
@@ -56,7 +64,7 @@
 // What a crash can do: a lease ends with its owner, so a job may be run a second
 // time while its first worker is still at it; the first cannot settle it any
 // more. Effects outside the log are the worker's to make repeatable; Lease.ID and
-// the event's id are the same at every attempt.
+// the event's id are the same at every attempt. Once does it, as far as it can.
 //
 // # What it is not
 //
