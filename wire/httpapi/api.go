@@ -16,7 +16,6 @@ import (
 	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/stream/schema"
-	"github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 )
