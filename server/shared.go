@@ -57,7 +57,7 @@ func (s *Server) sharing(log parley.Log, host shard.Host) (policy.Sharing, func(
 		out.Open = func(name string, limit throttle.Limit, revision int64) (policy.Counter, error) {
 			return sharded.New(host, stream, name, limit, revision)
 		}
-		return out, func(ctx context.Context) error { return sharded.Serve(ctx, host, log, stream) }, nil
+		return out, s.without(func(ctx context.Context) error { return sharded.Serve(ctx, host, log, stream) }), nil
 	}
 	valkey.LogTo(s.log)
 	store, err := valkey.Dial(c.Shared)
@@ -72,6 +72,18 @@ func (s *Server) sharing(log parley.Log, host shard.Host) (policy.Sharing, func(
 		<-ctx.Done()
 		return store.Close()
 	}, nil
+}
+
+// without goes on without the counts when they cannot be served for good, since their
+// stream is damaged: throttle.outage says how, and the rest of the server needs none.
+func (s *Server) without(serve func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := serve(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("this server cannot count for limits that are shared", slog.String("stream", countsStream), slog.Any("error", err))
+			<-ctx.Done()
+		}
+		return nil
+	}
 }
 
 // countsAway logs and measures that the shared counts are away, and back.

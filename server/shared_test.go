@@ -1,11 +1,15 @@
 package server
 
 import (
+	"context"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 )
 
@@ -91,4 +95,31 @@ func TestWhatAStoreCannotCount(t *testing.T) {
 	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "throttle.limits.exact.algorithm") {
 		t.Error(err)
 	}
+}
+
+// TestDamagedCountsStopNoServer has the counts fail for good: it is said, and nothing
+// ends before its time.
+func TestDamagedCountsStopNoServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		s := &Server{log: slog.New(slog.NewTextHandler(&log, nil))}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- s.without(func(context.Context) error { return parley.Errorf(parley.Damaged, "no snapshot") })(ctx)
+		}()
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended: %v", err)
+		default:
+		}
+		if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "no snapshot") {
+			t.Errorf("it says %q", log.String())
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
