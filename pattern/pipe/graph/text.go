@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/pipe/lang"
@@ -50,6 +51,11 @@ func ParseText(text string) (*Graph, error) {
 const MaxDepth = 8
 
 func parseSteps(text string, depth int) ([]Step, error) {
+	for at, r := range text {
+		if _, size := utf8.DecodeRuneInString(text[at:]); r == utf8.RuneError && size == 1 {
+			return nil, lang.Wrong(&lang.Mistake{Text: text, Pos: at, End: at + 1, What: "this is not UTF-8"}, "write it in UTF-8")
+		}
+	}
 	parsed, err := lang.ParseWith(text, whole)
 	if err != nil {
 		return nil, firstWrong(text, err)
@@ -125,7 +131,7 @@ func (r *reader) read() (Step, error) {
 		switch {
 		case whole(kind.Name):
 			err = r.set(kind.Params[0], w, w.Text)
-		case options && w.Text == "--":
+		case options && w.Raw == "--":
 			options = false
 		case options && strings.HasPrefix(w.Raw, "--"):
 			i, err = r.long(i)
@@ -303,6 +309,9 @@ func (s Step) Text() string {
 	k, _ := KindNamed(s.Kind)
 	out := s.Kind
 	if whole(s.Kind) {
+		if len(s.Args) == 0 {
+			return out
+		}
 		return out + " " + expressionText(s.Args[k.Params[0].Name].Text())
 	}
 	var behind []string

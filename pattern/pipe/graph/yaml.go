@@ -326,7 +326,7 @@ func (y *yamlReader) arg(k Kind, p Param, n *yaml.Node, depth int) Arg {
 }
 
 func (y *yamlReader) word(n *yaml.Node, field string) string {
-	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" || n.Tag == "!!binary" {
 		y.fail(n, field, "is no single value", "write one word, with quotes if it has a : or #")
 		return ""
 	}
