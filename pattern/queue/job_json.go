@@ -30,8 +30,24 @@ func (j Job) MarshalJSON() ([]byte, error) {
 		Delay: span(j.Delay), At: j.At, Priority: j.Priority, Key: j.Key, Unique: j.Unique,
 		Retry: j.Retry, MaxAttempts: j.MaxAttempts,
 	}
-	out.Event = j.Event.AppendJSON(nil)
+	if b := partialJSON(&j.Event); len(b) > len(noEvent) {
+		out.Event = b
+	}
 	return json.Marshal(out)
+}
+
+const noEvent = `{"specversion":"1.0"}`
+
+// partialJSON is the event without the attributes that are still to be filled in.
+// AppendJSON writes them first, so that nothing else is taken for them.
+func partialJSON(e *parley.Event) []byte {
+	b := e.AppendJSON(nil)
+	for _, a := range [...]struct{ name, value string }{{"id", e.ID}, {"source", e.Source}, {"type", e.Type}} {
+		if a.value == "" {
+			b = bytes.Replace(b, []byte(`,"`+a.name+`":""`), nil, 1)
+		}
+	}
+	return b
 }
 
 // UnmarshalJSON implements json.Unmarshaler. Instead of event there may be data:

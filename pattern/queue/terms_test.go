@@ -204,6 +204,13 @@ func TestJobJSON(t *testing.T) {
 			t.Errorf("%s became %s", b, b2)
 		}
 	}
+	if b, err := json.Marshal(Job{Event: parley.Event{Source: `,"type":""`, Subject: `,"id":""`, Data: []byte(`{"a":1,"id":""}`), DataContentType: "application/json"}}); err != nil ||
+		string(b) != `{"event":{"specversion":"1.0","source":",\"type\":\"\"","subject":",\"id\":\"\"","datacontenttype":"application/json","data":{"a":1,"id":""}}}` {
+		t.Errorf("%s, %v", b, err)
+	}
+	if b, err := json.Marshal(Job{}); string(b) != "{}" || err != nil {
+		t.Errorf("%s, %v", b, err)
+	}
 	var job Job
 	if err := json.Unmarshal([]byte(`{"data": {"to": "ann"}, "delay": "5s", "retry": {"kind": "fixed"}}`), &job); err != nil {
 		t.Fatal(err)
