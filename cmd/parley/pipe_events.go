@@ -15,7 +15,6 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/internal/suggest"
-	"github.com/parleyhq/parley/pattern/pipe"
 	"github.com/parleyhq/parley/pattern/pipe/graph"
 	"github.com/parleyhq/parley/pattern/pipe/jq"
 	"github.com/parleyhq/parley/pattern/pipe/local"
@@ -309,9 +308,6 @@ func (a *app) runEvents(ctx context.Context, arg string, at *remote, from string
 	}
 	if went.Held > 0 {
 		summary += "; " + count(went.Held, "event") + " are not done and come again"
-	}
-	if errors.Is(err, pipe.Stop) {
-		err = nil
 	}
 	if err != nil && went.In > 0 {
 		a.say("%s\n", summary)

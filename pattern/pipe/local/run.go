@@ -86,7 +86,13 @@ func Run(ctx context.Context, plan *graph.Plan, env Env) (went Outcome, err erro
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
-		time.AfterFunc(d.env.Drain, cancel) // it is stopped with the program, and harmless later
+		t := time.NewTimer(d.env.Drain)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-work.Done():
+		}
 	})
 	defer stop()
 	reading, enough := context.WithCancel(ctx)
@@ -98,6 +104,9 @@ func Run(ctx context.Context, plan *graph.Plan, env Env) (went Outcome, err erro
 		}()
 	}
 	interrupted, err := d.loop(work, reading.Done(), len(d.sources))
+	if errors.Is(err, pipe.Stop) { // a sink wants no more
+		err = nil
+	}
 	enough()
 	for left := len(d.sources); left > 0; {
 		select {
