@@ -31,6 +31,7 @@ type Limit struct {
 	// Counts are the decisions of the node that was asked, since Since.
 	Counts LimitCounts `json:"counts"`
 	Since  time.Time   `json:"since"`
+	Shared bool        `json:"shared,omitempty"` // units are counted for all nodes together
 }
 
 // LimitCounts are decisions, by what became of the request.

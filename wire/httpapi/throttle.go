@@ -154,7 +154,7 @@ func (a *API) limitKeys(c *door.Call) error {
 	if by == "" {
 		by = string(policy.ByRefused)
 	}
-	view, err := a.opt.Throttle.Keys(c.R.PathValue("limit"), top, policy.Order(by))
+	view, err := a.opt.Throttle.Keys(c.Context(), c.R.PathValue("limit"), top, policy.Order(by))
 	if err != nil {
 		return err
 	}

@@ -2,12 +2,14 @@ package policy
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/throttle"
@@ -44,25 +46,34 @@ type KeyView struct {
 	// Parts are the parts of a key that is joined of several.
 	Parts []string `json:"parts,omitempty"`
 	// Spent is the units that are used up, or places that are taken; Remaining what
-	// there is. Both are absent for a limit that admits everything, and for one that is
-	// counted elsewhere.
+	// there is. Both are absent for a limit that admits everything, and while the
+	// counts that all nodes share are away.
 	Spent     *int64 `json:"spent,omitempty"`
 	Remaining *int64 `json:"remaining,omitempty"`
 	// Reset is the time until there is one unit more, Free until there are all; 0 when
 	// none is missing, and for places inside, which become free when somebody leaves.
 	Reset float64 `json:"reset"`
 	Free  float64 `json:"free"`
-	// Waiting is how many requests stand in line.
+	// Waiting is how many requests stand in line; under a limit that all nodes share,
+	// behind the one whose turn it is.
 	Waiting int `json:"waiting"`
 	// Counts are since the key was noticed: one that was quiet while many others were
 	// busy begins anew.
 	Counts Counts `json:"counts"`
 }
 
+// Of a limit that is counted elsewhere, so many keys are looked at for one view, and
+// for so long: each is a question to the counter.
+const (
+	maxLooks = 64
+	lookTime = 500 * time.Millisecond
+)
+
 // Keys shows what a limit is doing: its counts, and the top keys in an order. It looks
-// at the MaxTop busiest; how many are held in all is Info.Keys. Errors: NotFound;
-// Invalid for another order or a top outside 1 to MaxTop.
-func (r *Registry) Keys(name string, top int, by Order) (View, error) {
+// at the MaxTop busiest, of a limit that is counted for all nodes together at the top
+// or 64, whichever are more; how many are held in all is Info.Keys. Errors: NotFound;
+// Invalid for another order or a top outside 1 to MaxTop; that of ctx.
+func (r *Registry) Keys(ctx context.Context, name string, top int, by Order) (View, error) {
 	l := r.table.Load().all[name]
 	switch {
 	case l == nil:
@@ -72,10 +83,9 @@ func (r *Registry) Keys(name string, top int, by Order) (View, error) {
 	case by != ByRefused && by != BySpent:
 		return View{}, parley.BadField("by", strconv.Quote(string(by))+" is no order", "send "+string(ByRefused)+" or "+string(BySpent))
 	}
-	all := l.tally.named()
-	ranks := make([]rank, 0, len(all))
-	for _, n := range all {
-		ranks = append(ranks, rank{n, l.limiter.Standing(n.key)})
+	ranks, err := r.ranks(ctx, l, max(top, maxLooks))
+	if err != nil {
+		return View{}, err
 	}
 	slices.SortFunc(ranks, func(a, b rank) int { return a.compare(b, by) })
 	v := View{Info: l.info(), Top: []KeyView{}}
@@ -89,11 +99,64 @@ func (r *Registry) Keys(name string, top int, by Order) (View, error) {
 type rank struct {
 	named
 	throttle.Standing
+	unknown bool // where it is counted there was no answer
+}
+
+// ranks tells how the keys of a limit stand: where they are counted, at most so many.
+func (r *Registry) ranks(ctx context.Context, l *limit, looks int) ([]rank, error) {
+	all := l.tally.named()
+	ranks := make([]rank, 0, len(all))
+	for _, n := range all {
+		ranks = append(ranks, rank{named: n})
+	}
+	if l.shared == nil {
+		for i, k := range ranks {
+			ranks[i].Standing = l.limiter.Standing(k.key)
+		}
+		return ranks, nil
+	}
+	slices.SortFunc(ranks, func(a, b rank) int { return a.compare(b, ByRefused) })
+	ranks = ranks[:min(len(ranks), looks)]
+	begin := time.Now()
+	for i := range ranks {
+		if ranks[i].unknown = time.Since(begin) > lookTime; ranks[i].unknown {
+			continue
+		}
+		if err := r.look(ctx, l, &ranks[i]); err != nil {
+			return nil, err
+		}
+	}
+	return ranks, nil
+}
+
+// look asks a counter how a key stands: for all that there could be, so that one
+// question tells when that is so.
+func (r *Registry) look(ctx context.Context, l *limit, k *rank) error {
+	limit := l.limiter.Limit()
+	most := limit.Quota
+	switch {
+	case limit.Algorithm == throttle.LeakyQueue:
+		most = 1
+	case limit.Burst > 0:
+		most = limit.Burst
+	}
+	bounded, cancel := r.opts.Sharing.within(ctx)
+	defer cancel()
+	d, err := r.opts.Sharing.ask(bounded, l, Counter.Look, k.key, most)
+	if err != nil {
+		return err
+	}
+	k.unknown = d.by == byNobody
+	k.Standing = throttle.Standing{Spent: max(0, most-d.Remaining), Remaining: d.Remaining, Next: d.Reset, Full: d.RetryAfter}
+	if t := l.shared.turns; t != nil {
+		k.Waiting = t.Standing(k.key).Waiting
+	}
+	return nil
 }
 
 // used is the part that is spent: a waiting line counts as spent over and over.
 func (r rank) used() float64 {
-	if r.Remaining == throttle.Infinite || r.Spent+r.Remaining == 0 {
+	if r.Remaining == throttle.Infinite || r.unknown || r.Spent+r.Remaining == 0 {
 		return 0
 	}
 	return float64(r.Spent)/float64(r.Spent+r.Remaining) + float64(r.Waiting)
@@ -108,9 +171,13 @@ func (r rank) compare(o rank, by Order) int {
 }
 
 func (l *limit) shown(k rank) KeyView {
-	v := KeyView{Reset: Seconds(k.Next), Free: Seconds(k.Full), Waiting: k.Waiting, Counts: k.counts}
+	v := KeyView{Waiting: k.Waiting, Counts: k.counts}
 	v.Key, v.Parts = l.key.show(k.key)
-	if k.Remaining != throttle.Infinite && l.shared == nil {
+	if k.unknown {
+		return v
+	}
+	v.Reset, v.Free = Seconds(k.Next), Seconds(k.Full)
+	if k.Remaining != throttle.Infinite {
 		v.Spent, v.Remaining = &k.Spent, &k.Remaining
 	}
 	return v

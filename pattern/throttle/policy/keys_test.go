@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/pattern/throttle/outage"
 )
 
 func view(t *testing.T, r *Registry, name string, by Order) View {
 	t.Helper()
-	v, err := r.Keys(name, DefaultTop, by)
+	v, err := r.Keys(t.Context(), name, DefaultTop, by)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestKeysShowWhatALimitDoes(t *testing.T) {
 	if bob := v.Top[2]; *bob.Spent != 3 || *bob.Remaining != 1 || bob.Counts != (Counts{Allowed: 1}) || bob.Free < 3599 || bob.Reset < 3599 {
 		t.Errorf("%+v", bob)
 	}
-	if one, err := r.Keys("api", 1, ByRefused); err != nil || len(one.Top) != 1 {
+	if one, err := r.Keys(t.Context(), "api", 1, ByRefused); err != nil || len(one.Top) != 1 {
 		t.Errorf("%+v %v", one, err)
 	}
 	r.table.Load().all["api"].limiter.Forget("dan")
@@ -87,7 +88,7 @@ func TestKeysThatCannotBe(t *testing.T) {
 		{"api", "top", MaxTop + 1, ByRefused, parley.Invalid},
 		{"api", "by", 1, "name", parley.Invalid},
 	} {
-		_, err := r.Keys(c.name, c.top, c.by)
+		_, err := r.Keys(t.Context(), c.name, c.top, c.by)
 		var e *parley.Error
 		if !errors.As(err, &e) || e.Code != c.code || e.Field != c.field || e.Fix == "" {
 			t.Errorf("%+v: %v", c, err)
@@ -192,4 +193,51 @@ func TestALimitOfNoneHasNoUnits(t *testing.T) {
 	if v := view(t, r, "shut", BySpent); *v.Top[0].Remaining != 0 || v.Counts.Rejected != 1 || !v.Since.Equal(time.Unix(1, 0)) {
 		t.Errorf("%+v", v)
 	}
+}
+
+// TestKeysOfASharedLimit has another node spend, and the counts away for a while.
+func TestKeysOfASharedLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bank{}
+		for _, policy := range []outage.Policy{outage.Local, outage.Closed} {
+			log := newLog()
+			here := load(t, log, Options{Sharing: Sharing{Open: b.open, Outage: policy}})
+			put(t, here, string(policy), Definition{Limit: "gcra 5/5s burst=5"})
+			there := load(t, log, Options{Sharing: Sharing{Open: b.open, Outage: policy}})
+			for _, r := range []*Registry{here, there} {
+				if _, err := r.Check(t.Context(), string(policy), Check{Key: "ann", Cost: 2}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v := view(t, here, string(policy), BySpent)
+			if k := v.Top[0]; !v.Shared || *k.Spent != 4 || *k.Remaining != 1 || k.Reset != 1 || k.Free != 4 || k.Counts.Allowed != 1 {
+				t.Errorf("%+v", v)
+			}
+			b.set(&parley.Error{Code: parley.Unavailable}, false)
+			k := view(t, here, string(policy), BySpent).Top[0]
+			if local := policy == outage.Local; (k.Spent != nil) != local || local && *k.Spent != 0 {
+				t.Errorf("while the counts are away, %s: %+v", policy, k)
+			}
+			b.set(nil, false)
+			pause(t.Context(), time.Second)
+		}
+	})
+}
+
+// TestKeysInASharedLine counts those who wait for the counter of all nodes.
+func TestKeysInASharedLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bank{}
+		r := load(t, newLog(), Options{Sharing: Sharing{Open: b.open}})
+		put(t, r, "line", Definition{Limit: "gcra 1/1s burst=1", Key: "everyone", On: []string{"publish"}, Action: Shape})
+		var work sync.WaitGroup
+		for range 4 {
+			work.Go(func() { admit(t, r, Request{Action: Publish}) })
+		}
+		synctest.Wait()
+		if v := view(t, r, "line", ByRefused); v.Waiting != 2 || len(v.Top) != 1 || v.Top[0].Waiting != 2 || *v.Top[0].Spent != 1 {
+			t.Errorf("%+v", v)
+		}
+		work.Wait()
+	})
 }

@@ -69,6 +69,9 @@ type Info struct {
 	// Counts are this node's decisions since Since, when it began to count.
 	Counts Counts    `json:"counts"`
 	Since  time.Time `json:"since"`
+	// Shared says that units are counted for all nodes together. Keys is then of those
+	// that were counted here while the others could not be asked.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // Registry holds the limits of a node. All methods may be called from any
@@ -213,5 +216,8 @@ func (r *Registry) Get(name string) (Info, error) {
 
 func (l *limit) info() Info {
 	s := l.limiter.Stats()
-	return Info{Name: l.name, Definition: l.def, Origin: l.origin, Changed: l.changed, Keys: s.Keys, Waiting: s.Waiting, Counts: l.tally.counts(), Since: l.tally.since}
+	if l.shared != nil && l.shared.turns != nil {
+		s.Waiting += l.shared.turns.Stats().Waiting
+	}
+	return Info{Name: l.name, Definition: l.def, Origin: l.origin, Changed: l.changed, Keys: s.Keys, Waiting: s.Waiting, Counts: l.tally.counts(), Since: l.tally.since, Shared: l.shared != nil}
 }
