@@ -219,7 +219,8 @@ func (a *app) queueSet() *cobra.Command {
 		Example: `  parley queue set emails --max-attempts 5 --visibility 2m
   parley queue set emails --rate 100/1h
   parley queue set emails --retry list --retry-delays 10s,1m,1h
-  parley queue set reports --concurrency 2 --dead-letter -`,
+  parley queue set reports --concurrency 2 --dead-letter -
+  parley queue set fulfilment --feed 'orders.>'`,
 		Long: `Settings that are left away stay as they are. They hold from now on: leases and
 delays under way stay. A queue that is not there is made.`,
 		Args: exactly("QUEUE"),
@@ -231,6 +232,7 @@ delays under way stay. A queue that is not there is made.`,
 	flags.StringVar(&s.Rate, "rate", "", "how fast jobs are leased, such as 100/s or 5/1m; empty for no limit")
 	flags.StringVar(&s.DeadLetter, "dead-letter", "", "topic for dead jobs; - for none; default QUEUE.dead")
 	flags.StringVar(&s.Results, "results", "", "topic for results; - for none; default QUEUE.results")
+	flags.StringArrayVar(&s.Feed, "feed", nil, "`pattern` of topics whose events become jobs; may be repeated; empty for none")
 	flags.StringVar(&kind, "retry", "exponential", "exponential, fixed or list")
 	flags.DurationVar(&s.Retry.Delay, "retry-delay", time.Second, "the first delay of exponential, each of fixed")
 	flags.DurationVar(&s.Retry.Max, "retry-max", 15*time.Minute, "longest delay of exponential")
@@ -269,6 +271,9 @@ func setQueue(ctx context.Context, q *client.Queue, s queue.Settings, given func
 		if given(flag) {
 			change[strings.ReplaceAll(flag, "-", "_")] = value
 		}
+	}
+	if given("feed") {
+		change["feed"] = slices.DeleteFunc(slices.Clone(s.Feed), func(p string) bool { return p == "" })
 	}
 	if retry, some := retryOf(before.Retry, s.Retry, given); some {
 		change["retry"] = retry

@@ -138,16 +138,25 @@ func changed(before, after json.RawMessage) string {
 	if json.Unmarshal(before, &was) != nil || json.Unmarshal(after, &is) != nil {
 		return "set"
 	}
+	names := maps.Clone(was)
+	maps.Copy(names, is)
 	var all []string
-	for _, name := range slices.Sorted(maps.Keys(is)) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if string(was[name]) != string(is[name]) {
-			all = append(all, name+" from "+string(was[name])+" to "+string(is[name]))
+			all = append(all, name+" from "+orNone(was[name])+" to "+orNone(is[name]))
 		}
 	}
 	if len(all) == 0 {
 		return "nothing changed"
 	}
 	return strings.Join(all, ", ")
+}
+
+func orNone(value json.RawMessage) string {
+	if len(value) == 0 {
+		return "none"
+	}
+	return string(value)
 }
 
 func (a *app) topicList() *cobra.Command {
