@@ -31,7 +31,7 @@ export function KeyTable({ limit, keys, onPick }: { limit: Limit; keys: Key[]; o
             {keys.map((k) => (
               <tr key={k.key}>
                 <th scope="row"><Name of={k} onPick={onPick} /></th>
-                <td><Spent of={k} /></td>
+                <td><Spent of={k} shared={limit.shared} /></td>
                 {!inside && <><td class="num">{after(k.reset)}</td><td class="num">{after(k.free)}</td></>}
                 <td class="num">{count(k.waiting)}</td>
                 <td class="num">{count(admitted(k.counts))}</td>
@@ -42,7 +42,7 @@ export function KeyTable({ limit, keys, onPick }: { limit: Limit; keys: Key[]; o
         </table>
       </div>
       <p class="muted small note">
-        {keys.length < limit.keys ? `${count(keys.length)} of ${count(limit.keys)} keys that are held. ` : ''}Counts of a key are since it was noticed; nodes of a cluster count by themselves.
+        {!limit.shared && keys.length < limit.keys ? `${count(keys.length)} of ${count(limit.keys)} keys that are held. ` : ''}{limit.shared ? 'What is spent is counted for all servers together; decisions are this one\'s, since the key was noticed.' : 'Decisions about a key are counted since it was noticed. In a cluster each server counts by itself.'}
       </p>
     </>
   );
@@ -58,8 +58,8 @@ function Name({ of, onPick }: { of: Key; onPick?: (key: string) => void }) {
   return <button class="link mono" title="try it with this key" onClick={() => onPick(of.key)}>{text}</button>;
 }
 
-function Spent({ of }: { of: Key }) {
-  if (of.spent === undefined || of.remaining === undefined) return <span class="muted">no limit</span>;
+function Spent({ of, shared }: { of: Key; shared?: boolean }) {
+  if (of.spent === undefined || of.remaining === undefined) return <span class="muted">{shared ? 'not known now' : 'no limit'}</span>;
   const all = of.spent + of.remaining;
   return (
     <span class="spent">

@@ -47,6 +47,7 @@ export function LimitScreen({ name }: { name: string }) {
       <header class="screen-head">
         <h1><a href="/limits" class="crumb">Limits</a><span class="crumb" aria-hidden="true">/</span><span class="mono">{name}</span></h1>
         {limit?.mode === 'shadow' && <span class="tag">shadow</span>}
+        {limit?.shared && <span class="tag" title="counted for all servers together; decisions are this server's">all servers</span>}
         {fixed && <span class="tag" title="change it in the server's configuration">from the configuration</span>}
         <span class="spring" />
         <button disabled={!limit || fixed} title={fixed ? "it is in the server's configuration" : 'e'} onClick={() => open('edit')}>Change</button>
@@ -103,7 +104,7 @@ function Facts({ limit: l }: { limit: Limit }) {
       <div><dt>Counted by</dt><dd class="mono">{l.key}</dd></div>
       <div><dt>Applied to</dt><dd class={l.on?.length ? 'mono' : ''}>{l.on?.length ? l.on.join(' ') : 'checks alone'}</dd></div>
       <div><dt>Too much is</dt><dd>{manner(l)}</dd></div>
-      <div><dt>Keys held</dt><dd>{count(l.keys)}</dd></div>
+      {!l.shared && <div><dt>Keys held</dt><dd>{count(l.keys)}</dd></div>}
       <div><dt>In line</dt><dd>{count(l.waiting)}</dd></div>
       <div><dt>Admitted</dt><dd>{count(admitted(l.counts))}{l.counts.shaped > 0 && <span class="muted small"> {count(l.counts.shaped)} after a wait</span>}</dd></div>
       <div><dt>{l.mode === 'shadow' ? 'Would be refused' : 'Refused'}</dt><dd>{count(refused(l.counts))}</dd></div>

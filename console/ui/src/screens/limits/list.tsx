@@ -62,7 +62,7 @@ function Table({ limits }: { limits: Limit[] }) {
               <td class="mono">{l.key}</td>
               <td class="mono">{l.on?.length ? l.on.join(' ') : <span class="muted">checks</span>}</td>
               <td>{manner(l)}</td>
-              <td class="num">{count(l.keys)}</td>
+              <td class="num">{l.shared ? <span class="muted" title="counted for all servers together">shared</span> : count(l.keys)}</td>
               <td class="num">{count(l.waiting)}</td>
               <td class="num">{count(admitted(l.counts))}</td>
               <td class="num"><Refused of={l} /></td>

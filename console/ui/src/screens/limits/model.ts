@@ -19,6 +19,7 @@ export interface Limit extends Definition {
   waiting: number;
   counts: Counts;
   since: string;
+  shared?: boolean; // units are counted for all nodes together
 }
 
 /** One of the busiest keys; times are seconds. */
