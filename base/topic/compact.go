@@ -16,7 +16,7 @@ func (r *Registry) compactable(ctx context.Context, s Settings) error {
 	}
 	rewriter, ok := r.log.(parley.Rewriter)
 	var err error
-	if ok && s.Durability != Memory { // what is in memory only lies in an engine that can
+	if ok {
 		keep := func(b parley.Batch) (parley.Batch, error) { return b, nil }
 		err = rewriter.Rewrite(ctx, parley.Stream{Name: TopicsStream}, 0, 0, keep)
 	}

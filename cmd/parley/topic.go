@@ -37,7 +37,8 @@ func (a *app) topicCreate() *cobra.Command {
 	c := &cobra.Command{
 		Use: "create TOPIC", Short: "Create a topic.",
 		Example: `  parley topic create orders --partitions 4
-  parley topic create audit --max-age none`,
+  parley topic create audit --max-age none
+  parley topic create users --compact`,
 		Long: "A topic that is there already gets the settings that are given, as by `parley topic set`.",
 		Args: exactly("TOPIC"),
 	}
@@ -109,6 +110,9 @@ func topicSettings(c *cobra.Command) func(name string) ([]byte, error) {
 	flags.Int64("max-bytes", -1, "how many bytes are kept, -1 for all")
 	flags.Int("max-event", 1<<20, "largest event in bytes")
 	flags.String("poll-hint", "0s", "how long a poller does well to wait")
+	flags.Bool("compact", false, "keep the newest event of each key, for ever unless --max-age is given")
+	flags.String("compact-lag", "0s", "how long superseded events are kept at least")
+	flags.String("tombstone-age", "24h", "how long an event with a key and no data is kept")
 	return func(name string) ([]byte, error) {
 		if err := topic.CheckName(name); err != nil {
 			return nil, asked(err)
@@ -117,12 +121,14 @@ func topicSettings(c *cobra.Command) func(name string) ([]byte, error) {
 			return nil, usagef("write 1 to 1024, or leave it away", "--partitions %d is no number of streams", n)
 		}
 		settings := map[string]any{}
-		for _, flag := range []string{"partitions", "durability", "max-age", "max-bytes", "max-event", "poll-hint"} {
+		for _, flag := range []string{"partitions", "durability", "max-age", "max-bytes", "max-event", "poll-hint", "compact", "compact-lag", "tombstone-age"} {
 			if !flags.Changed(flag) {
 				continue
 			}
 			value, member := flags.Lookup(flag).Value, strings.ReplaceAll(flag, "-", "_")
-			if n, err := strconv.ParseInt(value.String(), 10, 64); err == nil && value.Type() != "string" {
+			if value.Type() == "bool" {
+				settings[member] = value.String() == "true"
+			} else if n, err := strconv.ParseInt(value.String(), 10, 64); err == nil && value.Type() != "string" {
 				settings[member] = n
 			} else {
 				settings[member] = value.String()

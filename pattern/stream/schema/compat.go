@@ -191,7 +191,7 @@ func (p *prover) sub(l values, b *node) []Reason {
 func listedIn(list []any, b *node) []Reason {
 	for _, v := range list {
 		if f := b.doc.checkValue(b, v, tryout); f != nil {
-			return []Reason{{Path: f.Schema, Keyword: f.Keyword, Text: "the value " + brief(v) + " was taken; now it " + f.Text}}
+			return []Reason{{Path: f.Schema, Keyword: f.Keyword, Text: "the other takes " + brief(v) + ", which here " + f.Text}}
 		}
 	}
 	return nil
@@ -237,14 +237,14 @@ func (p *prover) constraints(l values, b *node) (reasons []Reason) {
 		if p.empty(l, maxEmpty) {
 			return nil
 		}
-		return []Reason{{Path: b.path, Keyword: "false", Text: "nothing is taken here any more"}}
+		return []Reason{{Path: b.path, Keyword: "false", Text: "nothing is taken here"}}
 	}
 	if out := l.kinds; b.types != 0 && out&^b.types != 0 {
-		reasons = append(reasons, why(b, "type", "may be "+(out&^b.types).String()+", which is not taken")...)
+		reasons = append(reasons, why(b, "type", "the other takes "+(out&^b.types).String()+" values")...)
 		l.kinds &= b.types // what else is wrong concerns the rest
 	}
 	if b.allowed != nil {
-		reasons = append(reasons, why(b, b.allowed.keyword, "takes listed values only, and others were taken")...)
+		reasons = append(reasons, why(b, b.allowed.keyword, "only listed values are taken here, the other takes more")...)
 	}
 	for _, rule := range []func(values, *node) []Reason{p.numbers, p.texts, p.arrays, p.objects, p.branches} {
 		if len(reasons) < maxReasons {
@@ -265,13 +265,13 @@ func (p *prover) branches(l values, b *node) (reasons []Reason) {
 		reasons = append(reasons, p.sub(l, sub)...)
 	}
 	if len(b.branch.any) > 0 && !slices.ContainsFunc(b.branch.any, func(sub *node) bool { return p.sub(l, sub) == nil }) {
-		reasons = append(reasons, unknown(b, "anyOf", "no alternative is shown to take all that was taken")...)
+		reasons = append(reasons, unknown(b, "anyOf", "no alternative is shown to take all that the other takes")...)
 	}
 	if len(b.branch.one) > 0 && !p.exactlyOne(l, b.branch.one) {
-		reasons = append(reasons, unknown(b, "oneOf", "no alternative is shown to take all that was taken, and no other one any of it")...)
+		reasons = append(reasons, unknown(b, "oneOf", "no alternative is shown to take all that the other takes, and no other one any of it")...)
 	}
 	if b.branch.not != nil && !p.empty(l.with(b.branch.not), maxEmpty) {
-		reasons = append(reasons, unknown(b, "not", "it is not shown that nothing of this was taken")...)
+		reasons = append(reasons, unknown(b, "not", "it is not shown that the other takes none of this")...)
 	}
 	if b.branch.cond != nil {
 		reasons = append(reasons, p.conditional(l, b)...)
@@ -302,7 +302,7 @@ func (p *prover) conditional(l values, b *node) []Reason {
 	if p.empty(l.with(c.cond), maxEmpty) && holds(c.otherwise, l) {
 		return nil
 	}
-	return unknown(b, "if", "then and else are not shown to take all that was taken")
+	return unknown(b, "if", "then and else are not shown to take all that the other takes")
 }
 
 // empty shows that there are no such values; false when it cannot.

@@ -22,21 +22,21 @@ func (p *prover) numbers(l values, b *node) (reasons []Reason) {
 	}
 	k := b.num
 	if k.min != nil && !has(func(n *numbers) bool { return atLeast(n.min, k.min) || atLeast(n.above, k.min) }) {
-		reasons = append(reasons, why(b, "minimum", "smaller numbers were taken")...)
+		reasons = append(reasons, why(b, "minimum", "the other takes smaller numbers")...)
 	}
 	if k.above != nil && !has(func(n *numbers) bool { return atLeast(n.above, k.above) || n.min != nil && n.min.Cmp(k.above) > 0 }) {
-		reasons = append(reasons, why(b, "exclusiveMinimum", "smaller numbers were taken")...)
+		reasons = append(reasons, why(b, "exclusiveMinimum", "the other takes smaller numbers")...)
 	}
 	if k.max != nil && !has(func(n *numbers) bool { return atMost(n.max, k.max) || atMost(n.below, k.max) }) {
-		reasons = append(reasons, why(b, "maximum", "larger numbers were taken")...)
+		reasons = append(reasons, why(b, "maximum", "the other takes larger numbers")...)
 	}
 	if k.below != nil && !has(func(n *numbers) bool { return atMost(n.below, k.below) || n.max != nil && n.max.Cmp(k.below) < 0 }) {
-		reasons = append(reasons, why(b, "exclusiveMaximum", "larger numbers were taken")...)
+		reasons = append(reasons, why(b, "exclusiveMaximum", "the other takes larger numbers")...)
 	}
 	one := big.NewRat(1, 1)
 	divides := func(m *big.Rat) bool { return m != nil && new(big.Rat).Quo(m, k.multiple).IsInt() }
 	if k.multiple != nil && !has(func(n *numbers) bool { return divides(n.multiple) }) && (l.kinds&kBroken != 0 || !divides(one)) {
-		reasons = append(reasons, why(b, "multipleOf", "other numbers were taken")...)
+		reasons = append(reasons, why(b, "multipleOf", "the other takes other numbers")...)
 	}
 	return reasons
 }
@@ -50,13 +50,13 @@ func (p *prover) texts(l values, b *node) (reasons []Reason) {
 	}
 	k := b.text
 	if k.min > 0 && !has(func(t *texts) bool { return t.min >= k.min }) {
-		reasons = append(reasons, why(b, "minLength", "shorter strings were taken")...)
+		reasons = append(reasons, why(b, "minLength", "the other takes shorter strings")...)
 	}
 	if k.max >= 0 && !has(func(t *texts) bool { return t.max >= 0 && t.max <= k.max }) {
-		reasons = append(reasons, why(b, "maxLength", "longer strings were taken")...)
+		reasons = append(reasons, why(b, "maxLength", "the other takes longer strings")...)
 	}
 	if k.pattern != nil && !has(func(t *texts) bool { return t.pattern != nil && t.pattern.text == k.pattern.text }) {
-		reasons = append(reasons, unknown(b, "pattern", "patterns are compared by their text, and there was no such one")...)
+		reasons = append(reasons, unknown(b, "pattern", "patterns are compared by their text, and the other has no such one")...)
 	}
 	return reasons
 }
@@ -67,13 +67,13 @@ func (p *prover) arrays(l values, b *node) (reasons []Reason) {
 	}
 	k, most, least := b.arr, l.mostItems(), l.leastItems()
 	if k.min > least {
-		reasons = append(reasons, why(b, "minItems", "shorter arrays were taken")...)
+		reasons = append(reasons, why(b, "minItems", "the other takes shorter arrays")...)
 	}
 	if k.max >= 0 && (most < 0 || most > k.max) {
-		reasons = append(reasons, why(b, "maxItems", "longer arrays were taken")...)
+		reasons = append(reasons, why(b, "maxItems", "the other takes longer arrays")...)
 	}
 	if k.unique && most != 0 && most != 1 && !l.exists(func(a *node) bool { return a.arr != nil && a.arr.unique }) {
-		reasons = append(reasons, why(b, "uniqueItems", "arrays with equal items were taken")...)
+		reasons = append(reasons, why(b, "uniqueItems", "the other takes arrays with equal items")...)
 	}
 	for i, sub := range k.prefix {
 		if most < 0 || i < most {
@@ -92,7 +92,7 @@ func (p *prover) arrays(l values, b *node) (reasons []Reason) {
 		reasons = append(reasons, p.contains(l, b, least)...)
 	}
 	if k.unevaluated != nil && !l.exists(func(a *node) bool { return p.same(a, b, nil) }) {
-		reasons = append(reasons, unknown(b, "unevaluatedItems", "it depends on all that stands beside it, which has changed")...)
+		reasons = append(reasons, unknown(b, "unevaluatedItems", "it depends on all that stands beside it, which is different")...)
 	}
 	return reasons
 }
@@ -120,14 +120,14 @@ func (p *prover) contains(l values, b *node, least int) []Reason {
 		}
 	}
 	if !enough {
-		return unknown(b, "contains", "it is not shown that every array had such items")
+		return unknown(b, "contains", "it is not shown that every array of the other has such items")
 	}
 	few := k.maxHas < 0 || l.exists(func(a *node) bool {
 		return a.arr != nil && a.arr.contains != nil && a.arr.maxHas >= 0 && a.arr.maxHas <= k.maxHas &&
 			p.sub(values{nodes: []*node{k.contains}, kinds: kAll}, a.arr.contains) == nil
 	})
 	if !few {
-		return unknown(b, "maxContains", "it is not shown that no array had more such items")
+		return unknown(b, "maxContains", "it is not shown that no array of the other has more such items")
 	}
 	return nil
 }
@@ -255,14 +255,14 @@ func (p *prover) objects(l values, b *node) (reasons []Reason) {
 	k, had := b.obj, l.required()
 	for _, name := range k.required {
 		if !slices.Contains(had, name) {
-			reasons = append(reasons, why(b, "required", strconv.Quote(name)+" is required; objects without it were taken")...)
+			reasons = append(reasons, why(b, "required", strconv.Quote(name)+" is required here; the other takes objects without it")...)
 		}
 	}
 	if k.min > len(had) && !l.exists(func(a *node) bool { return a.obj != nil && a.obj.min >= k.min }) {
-		reasons = append(reasons, why(b, "minProperties", "objects of fewer members were taken")...)
+		reasons = append(reasons, why(b, "minProperties", "the other takes objects of fewer members")...)
 	}
 	if k.max >= 0 && !l.exists(func(a *node) bool { return a.obj != nil && a.obj.max >= 0 && a.obj.max <= k.max }) && !(l.closed() && len(l.declared()) <= k.max) {
-		reasons = append(reasons, why(b, "maxProperties", "objects of more members were taken")...)
+		reasons = append(reasons, why(b, "maxProperties", "the other takes objects of more members")...)
 	}
 	for _, name := range k.names {
 		reasons = append(reasons, p.member(l, name, k.properties[name])...)
@@ -278,7 +278,7 @@ func (p *prover) objects(l values, b *node) (reasons []Reason) {
 	}
 	reasons = append(reasons, p.dependent(l, b)...)
 	if k.unevaluated != nil && !l.exists(func(a *node) bool { return p.same(a, b, nil) }) {
-		reasons = append(reasons, unknown(b, "unevaluatedProperties", "it depends on all that stands beside it, which has changed")...)
+		reasons = append(reasons, unknown(b, "unevaluatedProperties", "it depends on all that stands beside it, which is different")...)
 	}
 	return reasons
 }
@@ -289,7 +289,7 @@ func (p *prover) member(l values, name string, sub *node) []Reason {
 	of := p.property(l, name)
 	reasons := p.sub(of, sub)
 	if reasons != nil && len(of.spread().nodes) == 0 {
-		return []Reason{{Path: sub.path, Keyword: "properties", Text: strconv.Quote(name) + " could be anything, since objects are open to undeclared members (additionalProperties)"}}
+		return []Reason{{Path: sub.path, Keyword: "properties", Text: strconv.Quote(name) + " can be anything by the other, whose objects are open to undeclared members (additionalProperties)"}}
 	}
 	return reasons
 }
@@ -356,11 +356,11 @@ func (p *prover) additional(l values, b *node) (reasons []Reason) {
 			continue
 		}
 		if found := p.sub(p.property(l, name), k.additional); found != nil {
-			reasons = append(reasons, why(b, "additionalProperties", strconv.Quote(name)+" was declared and is not any more: "+found[0].Text)...)
+			reasons = append(reasons, why(b, "additionalProperties", strconv.Quote(name)+" is declared by the other and not here: "+found[0].Text)...)
 		}
 	}
 	if found := p.undeclared(l, values{kinds: kAll}, k.additional, k.patterns); found != nil {
-		reasons = append(reasons, why(b, "additionalProperties", "undeclared members were taken that are not now: "+found[0].Text)...)
+		reasons = append(reasons, why(b, "additionalProperties", "the other takes undeclared members that are not taken here: "+found[0].Text)...)
 	}
 	return reasons
 }
@@ -371,7 +371,7 @@ func (p *prover) names(l values, b *node) []Reason {
 	if l.closed() {
 		for _, name := range l.declared() {
 			if k.doc.checkValue(k, name, tryout) != nil && !p.absent(l, name) {
-				return why(b, "propertyNames", "a member "+strconv.Quote(name)+" was taken")
+				return why(b, "propertyNames", "the other takes a member "+strconv.Quote(name))
 			}
 		}
 		return nil
@@ -384,7 +384,7 @@ func (p *prover) names(l values, b *node) []Reason {
 	if p.sub(values{kinds: kString}, k) == nil {
 		return nil
 	}
-	return why(b, "propertyNames", "members of other names were taken")
+	return why(b, "propertyNames", "the other takes members of other names")
 }
 
 // dependent proves what the presence of a member asks for.
@@ -395,7 +395,7 @@ func (p *prover) dependent(l values, b *node) (reasons []Reason) {
 			given := slices.Contains(had, also) || also == name ||
 				l.exists(func(a *node) bool { return a.obj != nil && slices.Contains(a.obj.needs[name], also) })
 			if !given && !p.absent(l, name) {
-				reasons = append(reasons, why(b, "dependentRequired", "objects with "+strconv.Quote(name)+" and without "+strconv.Quote(also)+" were taken")...)
+				reasons = append(reasons, why(b, "dependentRequired", "the other takes objects with "+strconv.Quote(name)+" and without "+strconv.Quote(also))...)
 			}
 		}
 	}
