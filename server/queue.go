@@ -10,6 +10,7 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
 )
 
@@ -23,7 +24,7 @@ type Queues struct {
 func queueFields() []Field {
 	settings := Field{
 		Path: "queues.settings", Type: "settings by queue",
-		Doc:     "Queues that are there from the start, with settings that the API cannot change: `max_attempts`, `visibility`, `retry`, `concurrency`, `rate`, `dead_letter`. See docs/pattern/queue.md.",
+		Doc:     "Queues that are there from the start, with settings that the API cannot change: `max_attempts`, `visibility`, `retry`, `concurrency`, `rate`, `dead_letter`, `results`, `feed`. See docs/pattern/queue.md.",
 		Example: "{emails: {max_attempts: 5, visibility: 1m, retry: {kind: exponential, delay: 2s, max: 10m}}, invoices: {}}",
 	}
 	settings.set = setQueues
@@ -83,9 +84,9 @@ func settingsOf(n *yaml.Node) (s queue.Settings, err error) {
 }
 
 // queues loads which queues there are.
-func (s *Server) queues(ctx context.Context, log parley.Log, host shard.Host, topics *topic.Registry) (*queue.Registry, error) {
+func (s *Server) queues(ctx context.Context, log parley.Log, host shard.Host, topics *topic.Registry, hub *pubsub.Hub) (*queue.Registry, error) {
 	queues, err := queue.NewRegistry(log, host, queue.RegistryOptions{
-		AutoCreate: s.cfg.Queues.AutoCreate, MaxQueues: s.cfg.Queues.Max, Fixed: s.cfg.Queues.Settings, Topics: topics, Logger: s.log,
+		AutoCreate: s.cfg.Queues.AutoCreate, MaxQueues: s.cfg.Queues.Max, Fixed: s.cfg.Queues.Settings, Topics: topics, Hub: hub, Logger: s.log,
 	})
 	if err != nil {
 		return nil, inside("queues.settings", err)

@@ -138,12 +138,12 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	if err != nil {
 		return err
 	}
-	queues, err := s.queues(ctx, log, st.host, topics)
+	sealer := cursor.NewSealer(keys...)
+	hub := pubsub.NewHub(log, topics, sealer, pubsub.Options{})
+	queues, err := s.queues(ctx, log, st.host, topics, hub)
 	if err != nil {
 		return err
 	}
-	sealer := cursor.NewSealer(keys...)
-	hub := pubsub.NewHub(log, topics, sealer, pubsub.Options{})
 	p := parts{topics: topics, schemas: schemas, hub: hub, limits: limits, queues: queues, copy: st.copy, life: life}
 	if err := s.groups(ctx, log, st.host, hub, &p, sealer); err != nil {
 		return err

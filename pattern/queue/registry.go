@@ -12,6 +12,7 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/pattern/pubsub"
 )
 
 // DefaultMaxQueues bounds the queues of a Registry that is told nothing else. Each
@@ -30,6 +31,8 @@ type RegistryOptions struct {
 	Fixed map[string]Settings
 	// Topics is handed to the queues, and makes RegistryStream readable as a topic.
 	Topics *topic.Registry
+	// Hub is handed to the queues: it feeds them with the events of topics.
+	Hub *pubsub.Hub
 	// Now gives the time of changes; nil is time.Now.
 	Now func() time.Time
 	// Logger hears of what Run could not do; nil is slog.Default.

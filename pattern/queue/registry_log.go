@@ -118,7 +118,7 @@ func (r *Registry) follow(name string) error {
 	switch {
 	case there && e == nil:
 		life, end := context.WithCancelCause(context.Background())
-		o := Options{Topics: r.opt.Topics, Logger: r.opt.Logger}
+		o := Options{Topics: r.opt.Topics, Hub: r.opt.Hub, Logger: r.opt.Logger}
 		q, err := newQueue(r.log, mortal{r.host, life}, name, number, o)
 		if err != nil {
 			end(nil)

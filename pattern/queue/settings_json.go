@@ -100,7 +100,7 @@ func (s *Settings) parse(b []byte, strict bool) error {
 		d.DisallowUnknownFields()
 	}
 	if err := d.Decode(&in); err != nil {
-		return parley.BadField("settings", strings.TrimPrefix(err.Error(), "json: "), `send an object like {"max_attempts": 5, "visibility": "30s"}`)
+		return badMember("settings", err, `send an object like {"max_attempts": 5, "visibility": "30s"}`)
 	}
 	set(&s.MaxAttempts, in.MaxAttempts)
 	set(&s.Visibility, (*time.Duration)(in.Visibility))

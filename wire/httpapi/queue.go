@@ -40,6 +40,7 @@ type queueSettings struct {
 	Rate        string     `json:"rate,omitempty"`
 	DeadLetter  string     `json:"dead_letter,omitempty"`
 	Results     string     `json:"results,omitempty"`
+	Feed        []string   `json:"feed,omitempty"`
 }
 
 type queueRetry struct {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/queue"
@@ -50,8 +51,10 @@ func (r *rig) takeJob(name string) (lease string) {
 	return list[0].Lease
 }
 
+// lease leases jobs, all that were enqueued being there.
 func (r *rig) lease(name, query string) []LeaseInfo {
 	r.t.Helper()
+	synctest.Wait()
 	res, answer := r.do("POST", "/v1/queues/"+name+"/lease?"+query, "")
 	var in LeaseAnswer
 	if err := json.Unmarshal([]byte(answer), &in); err != nil || res.StatusCode != http.StatusOK {

@@ -33,10 +33,12 @@ type setup struct {
 	Options
 	topics topic.Options
 	queues queue.RegistryOptions
-	groups stream.Options
-	log    parley.Log   // nil = memlog
-	listen net.Listener // nil = in memory
-	tls    *tls.Config
+	// withTopics has the queues publish: dead letters and results.
+	withTopics bool
+	groups     stream.Options
+	log        parley.Log   // nil = memlog
+	listen     net.Listener // nil = in memory
+	tls        *tls.Config
 }
 
 // rig is a whole door over the in-memory engine and network, in one process; it
@@ -78,6 +80,9 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 		t.Fatal(err)
 	}
 	hub := pubsub.NewHub(s.log, r.topics, cursor.NewSealer(cursor.Key{ID: 1, Secret: [32]byte{7}}), pubsub.Options{})
+	if s.queues.Hub = hub; s.withTopics {
+		s.queues.Topics = r.topics
+	}
 	var err error
 	if r.queues, err = queue.NewRegistry(s.log, new(shard.Local), s.queues); err != nil {
 		t.Fatal(err)
