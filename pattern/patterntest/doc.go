@@ -4,17 +4,19 @@
 // not run, for a door, an engine or a suite that the table does not know, and for
 // an empty cell without a reason.
 //
-//	pattern     near             http             client           grpc
-//	pubsub      memlog disklog   memlog disklog   memlog disklog   memlog disklog
-//	poll        memlog disklog   memlog disklog   memlog disklog   (a)
-//	sse         (b)              memlog disklog   memlog disklog   (a)
-//	websocket   (b)              memlog disklog   memlog disklog   (a)
-//	throttle    memlog disklog   memlog disklog   (c)              memlog disklog
-//	together    memlog disklog   memlog disklog   memlog disklog   memlog disklog
+//	pattern     near                         http                         client                       grpc
+//	pubsub      memlog disklog               memlog disklog               memlog disklog               memlog disklog
+//	poll        memlog disklog               memlog disklog               memlog disklog               (a)
+//	sse         (b)                          memlog disklog               memlog disklog               (a)
+//	websocket   (b)                          memlog disklog               memlog disklog               (a)
+//	throttle    memlog disklog               memlog disklog               (c)                          memlog disklog
+//	stream      memlog+local disklog+local   memlog+local disklog+local   (d)                          (d)
+//	together    memlog disklog               memlog disklog               memlog disklog               memlog disklog
 //
 //	(a) a pattern of HTTP; the streams of gRPC are in the row of pubsub
 //	(b) bytes on a connection; without one there is nothing but pubsub
 //	(c) the client is told as http is, and then waits by itself
+//	(d) consumer groups are spoken by HTTP alone so far
 //
 // A row is the suite of a pattern, but for the last: together moves readers from
 // door to door, and breaks their connections. A column is a door:
@@ -25,7 +27,7 @@
 //	grpc     wire/grpcapi
 //
 // and a cell lists the engines, each with the host behind it that runs a pattern's
-// machine, as memlog+local. None of these patterns runs one.
+// machine, as memlog+local: that of one process.
 //
 // # How it runs
 //

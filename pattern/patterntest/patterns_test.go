@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/engine/disklog"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/vfs"
@@ -16,6 +17,9 @@ import (
 func TestPatterns(t *testing.T) {
 	patterntest.Run(t, patterntest.Matrix{
 		Engines: map[string]func(*testing.T) parley.Log{"memlog": openMemory, "disklog": openDisk},
+		Hosts: map[string]func(*patterntest.World) shard.Host{
+			"local": func(*patterntest.World) shard.Host { return new(shard.Local) },
+		},
 		Doors: map[string]func(*patterntest.World) patterntest.Door{
 			"near": openNear, "http": openHTTP, "client": openClient, "grpc": openGRPC,
 		},

@@ -14,6 +14,7 @@ import (
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 )
 
@@ -26,8 +27,10 @@ type World struct {
 	Hub    *pubsub.Hub
 	Limits *policy.Registry // named limits, which the doors with a boundary ask
 
-	// Host runs machines; nil where the table names none.
-	Host shard.Host
+	// Host runs machines, and Groups are the consumer groups that it runs; nil where
+	// the table names none.
+	Host   shard.Host
+	Groups *stream.Groups
 
 	sealer *cursor.Sealer
 	// Life ends after the doors have closed: the context for what outlives a
