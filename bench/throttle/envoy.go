@@ -13,6 +13,7 @@ import (
 	rls "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/parleyhq/parley/bench/target"
 )
@@ -35,9 +36,12 @@ const (
 	addresses   = 10_000
 )
 
+// ask puts question i over one of the connections.
+type ask func(ctx context.Context, i int) error
+
 // envoy asks a server in a process of its own at a steady pace, whatever becomes of
 // the questions before: a question that has to wait for a slow answer counts from
-// when it was due.
+// when it was due. What gRPC and the machine take by themselves is seen beside it.
 func envoy() error {
 	dir, err := os.MkdirTemp("", "parley-bench-")
 	if err != nil {
@@ -53,26 +57,41 @@ func envoy() error {
 		return err
 	}
 	defer func() { _ = s.Stop() }()
-	var clients []rls.RateLimitServiceClient
+	var limits, health []ask
 	for range connections {
 		conn, err := grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		clients = append(clients, rls.NewRateLimitServiceClient(conn))
+		limiter, checker := rls.NewRateLimitServiceClient(conn), healthpb.NewHealthClient(conn)
+		limits = append(limits, func(ctx context.Context, i int) error {
+			_, err := limiter.ShouldRateLimit(ctx, question(i))
+			return err
+		})
+		health = append(health, func(ctx context.Context, _ int) error {
+			_, err := checker.Check(ctx, &healthpb.HealthCheckRequest{})
+			return err
+		})
 	}
 	fmt.Printf("\nEnvoy's service over gRPC, %d questions a second of two descriptors each, %d connections, %s a round\n", *perSecond, connections, *length)
-	fmt.Printf("%-10s %10s %10s %10s %10s %10s %10s\n", "", "answered", "a second", "p50", "p99", "p99.9", "CPU s/M")
+	fmt.Printf("%-22s %10s %10s %10s %10s %10s %10s\n", "", "answered", "a second", "p50", "p99", "p99.9", "CPU s/M")
+	const empty = "gRPC's health check"
 	for _, round := range []struct {
 		name   string
+		asks   []ask
 		length time.Duration
-	}{{"warm-up", 2 * time.Second}, {"1", *length}, {"2", *length}, {"3", *length}} {
+	}{
+		{"warm-up", limits, 2 * time.Second},
+		{"rate limit 1", limits, *length}, {empty + " 1", health, *length},
+		{"rate limit 2", limits, *length}, {empty + " 2", health, *length},
+		{"rate limit 3", limits, *length}, {empty + " 3", health, *length},
+	} {
 		before, err := s.Stats()
 		if err != nil {
 			return err
 		}
-		waits, took, err := steadily(clients, round.length)
+		waits, took, err := steadily(round.asks, round.length)
 		if err != nil {
 			return err
 		}
@@ -83,7 +102,7 @@ func envoy() error {
 		slices.Sort(waits)
 		n := len(waits)
 		cpu := (after.CPU - before.CPU).Seconds() / float64(n) * 1e6
-		fmt.Printf("%-10s %10d %10.0f %10s %10s %10s %10.1f\n", round.name, n, float64(n)/took.Seconds(), at(waits, 0.5), at(waits, 0.99), at(waits, 0.999), cpu)
+		fmt.Printf("%-22s %10d %10.0f %10s %10s %10s %10.1f\n", round.name, n, float64(n)/took.Seconds(), at(waits, 0.5), at(waits, 0.99), at(waits, 0.999), cpu)
 	}
 	return nil
 }
@@ -94,7 +113,7 @@ func at(sorted []time.Duration, part float64) time.Duration {
 
 // steadily asks for so long, and gives how long each question took from when it was
 // due.
-func steadily(clients []rls.RateLimitServiceClient, length time.Duration) ([]time.Duration, time.Duration, error) {
+func steadily(asks []ask, length time.Duration) ([]time.Duration, time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	total := int(length.Seconds() * float64(*perSecond))
@@ -112,7 +131,7 @@ func steadily(clients []rls.RateLimitServiceClient, length time.Duration) ([]tim
 					timer.Reset(early)
 					<-timer.C
 				}
-				if _, err := clients[i%len(clients)].ShouldRateLimit(ctx, question(i)); err != nil {
+				if err := asks[i%len(asks)](ctx, i); err != nil {
 					cancel(err)
 					return
 				}
