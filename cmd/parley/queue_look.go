@@ -160,7 +160,7 @@ func deadTable(w io.Writer, list []queue.Info) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "JOB\tDIED\tATTEMPTS\tREASON\tDATA")
 	for _, j := range list {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", j.ID, clock(j.Died), j.Attempts, orDash(j.Reason), dataLine(j.Event, 80))
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", j.ID, clock(j.Died), j.Attempts, oneLine(j.Reason, 120), dataLine(j.Event, 80))
 	}
 	return t.Flush()
 }
