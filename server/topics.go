@@ -51,7 +51,7 @@ func parseDurability(text string) (topic.Durability, error) {
 }
 
 func parseMaxAge(text string) (time.Duration, error) {
-	if text == "none" {
+	if text == "none" || text == "forever" {
 		return topic.NoLimit, nil
 	}
 	return parseDuration(time.Second, 1<<63-1)(text)

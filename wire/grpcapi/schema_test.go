@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/parleyhq/parley"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
@@ -109,4 +110,29 @@ func (r *rig) refusesByEveryPublish(t *testing.T) {
 	if end, err := r.log.End(ctx, orders.Partitions[0].Stream); err != nil || end != 0 {
 		t.Errorf("something was appended: %d %v", end, err)
 	}
+}
+
+func TestCompactionSettings(t *testing.T) {
+	r := newRig(t, nil)
+	ctx := t.Context()
+	yes, no := true, false
+	made, err := r.manage.CreateTopic(ctx, &parleyv1.CreateTopicRequest{Topic: "users", Settings: &parleyv1.Settings{Compact: &yes, CompactLag: durationpb.New(time.Minute)}})
+	if s := made.GetSettings(); err != nil || !s.GetCompact() || !s.GetUnlimitedAge() || s.GetCompactLag().AsDuration() != time.Minute || s.GetTombstoneAge().AsDuration() != 24*time.Hour {
+		t.Fatalf("%v %v", made, err)
+	}
+	_, err = r.publish.Publish(ctx, &parleyv1.PublishRequest{Topic: "users", Events: []*parleyv1.Event{text("x")}})
+	taken(t, err).want(t, codes.FailedPrecondition, "UNPROCESSABLE", "partitionkey")
+	update := func(s *parleyv1.Settings) (*parleyv1.Topic, error) {
+		return r.manage.UpdateTopic(ctx, &parleyv1.UpdateTopicRequest{Topic: "users", Settings: s})
+	}
+	_, err = update(&parleyv1.Settings{Partitions: 2})
+	taken(t, err).want(t, codes.FailedPrecondition, "UNPROCESSABLE", "partitions")
+	_, err = update(&parleyv1.Settings{TombstoneAge: durationpb.New(-time.Second)})
+	taken(t, err).want(t, codes.InvalidArgument, "INVALID", "tombstone_age")
+	got, err := update(&parleyv1.Settings{Compact: &no})
+	if s := got.GetSettings(); err != nil || s.GetCompact() || s.CompactLag != nil || !s.GetUnlimitedAge() {
+		t.Errorf("%v %v", got, err)
+	}
+	_, err = update(&parleyv1.Settings{CompactLag: durationpb.New(time.Second)})
+	taken(t, err).want(t, codes.InvalidArgument, "INVALID", "compact_lag")
 }
