@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -57,8 +58,11 @@ func topSummary(k client.LimitKeys) string {
 			words = append(words, strconv.FormatUint(c.n, 10)+" "+c.what)
 		}
 	}
-	return fmt.Sprintf("%s, %s %s: %s; %s held, %d waiting, since %s", k.Name, k.Algorithm, k.Limit.Limit, strings.Join(words, ", "),
-		count(int64(k.Keys), "key"), k.Waiting, k.Since.Format(time.RFC3339))
+	held := count(int64(k.Keys), "key") + " held"
+	if k.Shared {
+		held = "counted for all servers together"
+	}
+	return fmt.Sprintf("%s, %s %s: %s; %s, %d waiting, since %s", k.Name, k.Algorithm, k.Limit.Limit, strings.Join(words, ", "), held, k.Waiting, k.Since.Format(time.RFC3339))
 }
 
 func keysTable(w io.Writer, keys []client.LimitKey) error {
@@ -76,7 +80,7 @@ func keysTable(w io.Writer, keys []client.LimitKey) error {
 
 // keyText keeps a key, which a caller may have chosen, on its line.
 func keyText(k client.LimitKey) string {
-	parts := k.Parts
+	parts := slices.Clone(k.Parts)
 	if len(parts) == 0 {
 		parts = []string{k.Key}
 	}
@@ -92,7 +96,7 @@ func keyText(k client.LimitKey) string {
 
 func units(n *int64) string {
 	if n == nil {
-		return "no limit"
+		return "-" // there is no limit, or where it is counted there is no answer
 	}
 	return strconv.FormatInt(*n, 10)
 }
