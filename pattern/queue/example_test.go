@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/shard"
+	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/pattern/queue"
 )
@@ -104,4 +106,60 @@ func ExampleWorker() {
 	// sent to ann@example.com
 	// nobody@ is dead: no such address
 	// 1 <nil>
+}
+
+// A job whose result is waited for.
+func ExampleQueue_Result() {
+	ctx := context.Background()
+	log := memlog.New(memlog.Options{})
+	topics := topic.New(log, topic.Options{})
+	if err := topics.Load(ctx); err != nil {
+		panic(err)
+	}
+	q, err := queue.New(log, new(shard.Local), "sums", queue.Options{Topics: topics})
+	if err != nil {
+		panic(err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { _ = q.Run(ctx) }()
+
+	w, err := queue.NewWorker(q, func(ctx context.Context, job *queue.Lease) (queue.Result, error) {
+		return queue.Output{ContentType: "text/plain", Data: append(job.Event.Data, " = 3"...)}, nil
+	}, queue.WorkerOptions{})
+	if err != nil {
+		panic(err)
+	}
+	go func() { _ = w.Run(ctx) }()
+
+	jobs, err := q.Enqueue(ctx, []queue.Job{{Event: parley.Event{Data: []byte("1 + 2")}}}, queue.EnqueueOptions{})
+	if err != nil {
+		panic(err)
+	}
+	how, err := q.Result(ctx, jobs[0].ID, time.Minute)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(how.State, string(how.Result.Data))
+	// Output: done 1 + 2 = 3
+}
+
+func ExampleCron_Next() {
+	cron, err := queue.ParseCron("30 2 * * *")
+	if err != nil {
+		panic(err)
+	}
+	at := time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC) // the clocks change on the 29th
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		panic(err)
+	}
+	for range 3 {
+		at = cron.Next(at, berlin)
+		fmt.Println(at.Format("Mon _2 Jan 15:04 MST"))
+	}
+	// Output:
+	// Sun 29 Mar 03:00 CEST
+	// Mon 30 Mar 02:30 CEST
+	// Tue 31 Mar 02:30 CEST
 }
