@@ -30,7 +30,7 @@ func (r Reason) Error() string {
 
 // Bounds of a proof.
 const (
-	maxProof   = 200_000 // steps
+	maxProof   = 500_000 // steps
 	maxReasons = 20
 	maxEmpty   = 8 // levels at which values are shown not to exist
 )
@@ -149,7 +149,7 @@ func (p *prover) listed(l values) (list []any, ok bool) {
 // out.
 func (p *prover) take(l values, v any) bool {
 	for _, n := range l.nodes {
-		if p.steps -= 5; p.steps < 0 {
+		if p.steps -= tried; p.steps < 0 {
 			return true
 		}
 		if f := n.doc.checkValue(n, v, tryout); f != nil && f.Keyword != "" {
@@ -159,8 +159,12 @@ func (p *prover) take(l values, v any) bool {
 	return true
 }
 
-// tryout is what one value may cost in a proof.
-const tryout = 1000
+// tryout is what one value may cost in a proof, in steps of looking at values, and
+// tried what it costs in steps of proofs.
+const (
+	tryout = 1000
+	tried  = 50
+)
 
 // sub proves that b takes all of l; what is in the way otherwise.
 func (p *prover) sub(l values, b *node) []Reason {
@@ -172,7 +176,7 @@ func (p *prover) sub(l values, b *node) []Reason {
 		return unknown(b, "", "the schemas are too large to be compared")
 	}
 	if list, ok := p.listed(l); ok {
-		return listedIn(list, b)
+		return p.listedIn(list, b)
 	}
 	key := p.key(l, b)
 	if p.open[key] || slices.ContainsFunc(l.nodes, func(a *node) bool { return p.same(a, b, nil) }) {
@@ -188,8 +192,11 @@ func (p *prover) sub(l values, b *node) []Reason {
 }
 
 // listedIn tries every value.
-func listedIn(list []any, b *node) []Reason {
+func (p *prover) listedIn(list []any, b *node) []Reason {
 	for _, v := range list {
+		if p.steps -= tried; p.steps < 0 {
+			return unknown(b, "", "the schemas are too large to be compared")
+		}
 		if f := b.doc.checkValue(b, v, tryout); f != nil {
 			return []Reason{{Path: f.Schema, Keyword: f.Keyword, Text: "the other takes " + brief(v) + ", which here " + f.Text}}
 		}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -188,5 +189,25 @@ func TestProofsAreBounded(t *testing.T) {
 	reasons := takesAll(mustCompile(t, alternatives(100, "")), mustCompile(t, alternatives(99, `,"required":["z"]`)))
 	if len(reasons) == 0 {
 		t.Fatal("proven")
+	}
+}
+
+// TestLongListsAreCompared has as many listed values as fit into a schema.
+func TestLongListsAreCompared(t *testing.T) {
+	list := func(n int) string {
+		var all []string
+		for i := range n {
+			all = append(all, strconv.Itoa(i))
+		}
+		return `{"enum":[` + strings.Join(all, ",") + `]}`
+	}
+	if reasons := takesAll(mustCompile(t, list(4000)), mustCompile(t, list(4001))); reasons != nil {
+		t.Error(reasons)
+	}
+	if reasons := takesAll(mustCompile(t, list(4001)), mustCompile(t, list(4000))); len(reasons) == 0 || reasons[0].Undecided {
+		t.Error(reasons)
+	}
+	if reasons := takesAll(mustCompile(t, list(11_000)), mustCompile(t, list(11_001))); len(reasons) == 0 || !reasons[0].Undecided {
+		t.Error(reasons)
 	}
 }

@@ -38,6 +38,9 @@ func (r *Registry) Put(ctx context.Context, name, kind string, text []byte, rule
 		before, hard := r.before(key, compact.Bytes(), rule)
 		created = before == nil && !r.has(key)
 		for _, old := range before { // slow, and without the lock: the turn is ours, and others are found out by Expect
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			if conflicts := old.compare(hard, doc); conflicts != nil {
 				return nil, refused(conflicts)
 			}
