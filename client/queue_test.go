@@ -1,150 +1,19 @@
 package client_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/parleyhq/parley"
-	"github.com/parleyhq/parley/base/cursor"
-	"github.com/parleyhq/parley/base/shard"
-	"github.com/parleyhq/parley/base/topic"
-	"github.com/parleyhq/parley/client"
-	"github.com/parleyhq/parley/engine/memlog"
-	"github.com/parleyhq/parley/internal/memnet"
-	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
-	"github.com/parleyhq/parley/wire/door"
-	"github.com/parleyhq/parley/wire/httpapi"
 )
-
-// wireRig is a queue behind the door, a client of it, and faults between them.
-type wireRig struct {
-	*testing.T
-	api    http.Handler
-	server *queue.Queue
-	client *client.Client
-	cut    func() // all connections
-
-	mu       sync.Mutex
-	requests []string                                  // path and body, in order
-	fault    func(path string, n int) http.HandlerFunc // instead of the answer; nil = none
-}
-
-// queueRig runs f with a rig in a bubble.
-func queueRig(t *testing.T, f func(r *wireRig)) {
-	synctest.Test(t, func(t *testing.T) {
-		r := &wireRig{T: t}
-		ctx, stop := context.WithCancel(context.Background())
-		log := memlog.New(memlog.Options{})
-		topics := topic.New(log, topic.Options{AutoCreate: true})
-		r.must(topics.Load(ctx))
-		queues, err := queue.NewRegistry(log, new(shard.Local), queue.RegistryOptions{AutoCreate: true, Topics: topics})
-		r.must(err)
-		r.must(queues.Load(ctx))
-		lives := door.NewLives()
-		hub := pubsub.NewHub(log, topics, cursor.NewSealer(cursor.Key{Secret: [32]byte{1}}), pubsub.Options{})
-		r.api, err = httpapi.New(httpapi.Options{Topics: topics, Hub: hub, Lives: lives, Queues: queues, Context: ctx})
-		r.must(err)
-		wire := memnet.Listen(1 << 20)
-		home := newCutter(wire)
-		r.cut = home.cut
-		srv := &http.Server{Handler: http.HandlerFunc(r.serve)}
-		transport := &http.Transport{DialContext: wire.Dial}
-		var work sync.WaitGroup
-		work.Go(func() { _ = queues.Run(ctx) })
-		work.Go(func() { _ = lives.Run(ctx) })
-		work.Go(func() { _ = srv.Serve(home) })
-		r.server, err = queues.Ensure(ctx, "emails")
-		r.must(err)
-		r.client, err = client.New("http://parley.test", client.Options{HTTP: &http.Client{Transport: transport}})
-		r.must(err)
-		f(r)
-		transport.CloseIdleConnections()
-		_ = srv.Close()
-		_ = lives.Drain(ctx, 0)
-		home.cut()
-		stop()
-		work.Wait()
-	})
-}
-
-func (r *wireRig) must(err error) {
-	r.Helper()
-	if err != nil {
-		r.Fatal(err)
-	}
-}
-
-// serve notes a request, and answers it.
-func (r *wireRig) serve(w http.ResponseWriter, req *http.Request) {
-	body, _ := io.ReadAll(req.Body) // what there is of it
-	req.Body = io.NopCloser(bytes.NewReader(body))
-	r.mu.Lock()
-	r.requests = append(r.requests, req.URL.Path+" "+string(body))
-	fault := r.fault
-	n := len(r.requests)
-	r.mu.Unlock()
-	answer := r.api.ServeHTTP
-	if fault != nil {
-		if broken := fault(req.URL.Path, n); broken != nil {
-			answer = broken
-		}
-	}
-	answer(w, req)
-}
-
-// lose makes the connection break instead of an answer.
-func lose(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
-
-func (r *wireRig) enqueue(data ...string) []queue.ID {
-	r.Helper()
-	jobs := make([]queue.Job, len(data))
-	for i := range data {
-		jobs[i].Event.Data = []byte(data[i])
-	}
-	list, err := r.client.Enqueue(r.Context(), "emails", jobs, queue.EnqueueOptions{})
-	r.must(err)
-	ids := make([]queue.ID, len(list))
-	for i := range list {
-		ids[i] = list[i].ID
-	}
-	return ids
-}
-
-func (r *wireRig) stats() queue.Stats {
-	r.Helper()
-	s, err := r.server.Stats(r.Context())
-	r.must(err)
-	return s
-}
-
-// employ runs a worker over the wire, until end is called.
-func (r *wireRig) employ(h queue.Handler, o queue.WorkerOptions) (end func()) {
-	r.Helper()
-	w, err := queue.NewWorker(r.client.Queue("emails"), h, o)
-	r.must(err)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	return func() {
-		r.Helper()
-		cancel()
-		if err := <-done; err != nil {
-			r.Errorf("Run: %v", err)
-		}
-	}
-}
 
 // TestEnqueueOnceOverLostAnswers loses the answer to an enqueue after it was done.
 func TestEnqueueOnceOverLostAnswers(t *testing.T) {
@@ -265,114 +134,6 @@ func TestLostLeaseEndsTheHandler(t *testing.T) {
 	})
 }
 
-// TestSettlementsAreGathered: what comes while a request is under way is one
-// request, and each caller gets its own answers.
-func TestSettlementsAreGathered(t *testing.T) {
-	queueRig(t, func(r *wireRig) {
-		r.enqueue(strings.Fields(strings.Repeat("a ", 10))...)
-		q := r.client.Queue("emails")
-		leases, err := q.Lease(r.Context(), queue.LeaseRequest{Max: 10})
-		r.must(err)
-		hold := make(chan struct{})
-		r.fault = func(string, int) http.HandlerFunc {
-			<-hold
-			return nil
-		}
-		before := len(r.requests)
-		errs := make([]error, len(leases)+1)
-		var callers sync.WaitGroup
-		for i := range errs {
-			callers.Go(func() {
-				if i == len(leases) {
-					errs[i] = q.Ack(r.Context(), "emails~forged")
-					return
-				}
-				errs[i] = q.Ack(r.Context(), leases[i].Token)
-			})
-			synctest.Wait()
-		}
-		close(hold)
-		callers.Wait()
-		for i, err := range errs[:len(leases)] {
-			if err != nil {
-				r.Errorf("ack %d: %v", i, err)
-			}
-		}
-		if parley.CodeOf(errs[len(leases)]) != parley.Invalid {
-			r.Errorf("the forged lease: %v", errs[len(leases)])
-		}
-		if n := len(r.requests) - before; n != 2 {
-			r.Errorf("%d requests: %q", n, r.requests[before:])
-		}
-		if err := q.Ack(r.Context(), leases[0].Token); parley.CodeOf(err) != parley.Conflict {
-			r.Errorf("acked again: %v", err)
-		}
-	})
-}
-
-// TestOneMistakeIsNotTheOthers: a call that the server refuses as a whole does not
-// fail those that went with it.
-func TestOneMistakeIsNotTheOthers(t *testing.T) {
-	queueRig(t, func(r *wireRig) {
-		r.enqueue("a", "b")
-		q := r.client.Queue("emails")
-		leases, err := q.Lease(r.Context(), queue.LeaseRequest{Max: 10})
-		r.must(err)
-		hold := make(chan struct{})
-		r.fault = func(string, int) http.HandlerFunc { <-hold; return nil }
-		var good, first, bad error
-		var callers sync.WaitGroup
-		callers.Go(func() { first = q.Ack(r.Context(), leases[0].Token) })
-		synctest.Wait() // it is under way
-		callers.Go(func() { good = q.Ack(r.Context(), leases[1].Token) })
-		callers.Go(func() { bad = q.NackAfter(r.Context(), leases[1].Token, -time.Second, "") })
-		synctest.Wait()
-		close(hold)
-		callers.Wait()
-		if first != nil || good != nil || parley.CodeOf(bad) != parley.Invalid {
-			r.Errorf("first %v, good %v, bad %v", first, good, bad)
-		}
-	})
-}
-
-// TestACallerThatLeaves: a settlement that nobody waits for is not held against
-// those that follow, and its request ends.
-func TestACallerThatLeaves(t *testing.T) {
-	queueRig(t, func(r *wireRig) {
-		r.enqueue("a", "b")
-		q := r.client.Queue("emails")
-		leases, err := q.Lease(r.Context(), queue.LeaseRequest{Max: 10})
-		r.must(err)
-		var gone atomic.Int32
-		r.fault = func(_ string, _ int) http.HandlerFunc {
-			if gone.Load() > 0 {
-				return nil
-			}
-			return func(_ http.ResponseWriter, req *http.Request) {
-				<-req.Context().Done()
-				gone.Add(1)
-			}
-		}
-		ctx, leave := context.WithCancel(r.Context())
-		left := make(chan error, 2)
-		for range 2 { // one under way, and one behind it
-			go func() { left <- q.Ack(ctx, leases[0].Token) }()
-			synctest.Wait()
-		}
-		leave()
-		for range 2 {
-			if err := <-left; !errors.Is(err, context.Canceled) {
-				r.Errorf("left with %v", err)
-			}
-		}
-		synctest.Wait()
-		if gone.Load() != 1 {
-			r.Errorf("%d requests were given up", gone.Load())
-		}
-		r.must(q.Ack(r.Context(), leases[1].Token))
-	})
-}
-
 // TestASilentServer: a connection of which only our half is open holds a worker no
 // longer than it should.
 func TestASilentServer(t *testing.T) {
@@ -393,43 +154,8 @@ func TestASilentServer(t *testing.T) {
 	})
 }
 
-// TestGatheringBounds: no request has more settlements than the server takes.
-func TestGatheringBounds(t *testing.T) {
-	queueRig(t, func(r *wireRig) {
-		q := r.client.Queue("emails")
-		hold := make(chan struct{})
-		r.fault = func(string, int) http.HandlerFunc { <-hold; return nil }
-		var callers sync.WaitGroup
-		for range 5 {
-			callers.Go(func() {
-				list := slices.Repeat([]queue.Settlement{{Lease: "emails~AAAA", Action: queue.Ack}}, 400)
-				errs, err := q.Settle(r.Context(), list)
-				if err != nil || len(errs) != 400 || parley.CodeOf(errs[399]) != parley.Invalid {
-					r.Errorf("%d answers, %v", len(errs), err)
-				}
-			})
-			synctest.Wait()
-		}
-		close(hold)
-		callers.Wait()
-		for _, req := range r.requests {
-			if n := strings.Count(req, `"lease"`); n > queue.MaxSettle {
-				r.Errorf("a request of %d", n)
-			}
-		}
-		if len(r.requests) != 3 {
-			r.Errorf("%d requests", len(r.requests))
-		}
-		for _, n := range []int{0, queue.MaxSettle + 1} {
-			if _, err := q.Settle(r.Context(), make([]queue.Settlement, n)); parley.CodeOf(err) != parley.Invalid {
-				r.Errorf("%d settlements: %v", n, err)
-			}
-		}
-	})
-}
-
-// TestTheRest walks through the calls that only look, or mend.
-func TestTheRest(t *testing.T) {
+// TestQueueSettings changes a queue's settings, all or some.
+func TestQueueSettings(t *testing.T) {
 	queueRig(t, func(r *wireRig) {
 		q, ctx := r.client.Queue("emails"), r.Context()
 		s, err := q.Configure(ctx, queue.Settings{MaxAttempts: 1, Rate: "100/s"})
@@ -443,6 +169,21 @@ func TestTheRest(t *testing.T) {
 		if _, err := q.Configure(ctx, queue.Settings{MaxAttempts: -7}); parley.CodeOf(err) != parley.Invalid {
 			r.Errorf("a wrong setting: %v", err)
 		}
+		all, err := r.client.Queues(ctx)
+		if err != nil || len(all) != 1 || all[0].Name != "emails" || all[0].Settings.MaxAttempts != 2 {
+			r.Errorf("the queues are %+v, %v", all, err)
+		}
+		r.must(q.Delete(ctx))
+		if _, err := q.Info(ctx); parley.CodeOf(err) != parley.NotFound {
+			r.Errorf("after its end: %v", err)
+		}
+	})
+}
+
+// TestLookAndMend walks through the calls that look at jobs, or change them.
+func TestLookAndMend(t *testing.T) {
+	queueRig(t, func(r *wireRig) {
+		q, ctx := r.client.Queue("emails"), r.Context()
 		ids := r.enqueue("a", "b", "c", "d")
 		at := time.Now().Add(time.Hour)
 		r.must(q.Reschedule(ctx, ids[0], at))
@@ -482,13 +223,8 @@ func TestTheRest(t *testing.T) {
 		if n, err := q.Purge(ctx, queue.Ready, queue.Delayed); n != 3 || err != nil {
 			r.Errorf("purged %d: %v", n, err)
 		}
-		all, err := r.client.Queues(ctx)
-		if err != nil || len(all) != 1 || all[0].Name != "emails" || all[0].Stats.Enqueued != 4 || all[0].Settings.MaxAttempts != 2 {
-			r.Errorf("the queues are %+v, %v", all, err)
-		}
-		r.must(q.Delete(ctx))
-		if _, err := q.Info(ctx); parley.CodeOf(err) != parley.NotFound {
-			r.Errorf("after its end: %v", err)
+		if s, err := q.Stats(ctx); err != nil || s.Enqueued != 4 || s.Ready+s.Delayed+s.Leased+s.Dead != 0 {
+			r.Errorf("in the end: %+v, %v", s, err)
 		}
 	})
 }
@@ -530,34 +266,6 @@ func TestResults(t *testing.T) {
 		end()
 		if _, err := q.Result(ctx, 999, 0); parley.CodeOf(err) != parley.NotFound {
 			r.Errorf("no such job: %v", err)
-		}
-	})
-}
-
-// TestResultsAreNotTooMany: acks with results that are gathered stay within what
-// one request may carry.
-func TestResultsAreNotTooMany(t *testing.T) {
-	queueRig(t, func(r *wireRig) {
-		q, ctx := r.client.Queue("emails"), r.Context()
-		r.enqueue(strings.Fields(strings.Repeat("a ", 8))...)
-		leases, err := q.Lease(ctx, queue.LeaseRequest{Max: 8})
-		r.must(err)
-		hold := make(chan struct{})
-		r.fault = func(string, int) http.HandlerFunc { <-hold; return nil }
-		large := queue.Output{ContentType: "text/plain", Data: bytes.Repeat([]byte("x"), queue.MaxResult)}
-		var callers sync.WaitGroup
-		for _, l := range leases {
-			callers.Go(func() {
-				if err := q.AckWith(ctx, l.Token, large); err != nil {
-					r.Errorf("ack: %v", err)
-				}
-			})
-		}
-		synctest.Wait()
-		close(hold)
-		callers.Wait()
-		if s := r.stats(); s.Done != 8 || len(r.requests) != 2+5 { // of 1, 2, 2, 2 and 1
-			r.Errorf("%d are done after %d requests", s.Done, len(r.requests))
 		}
 	})
 }

@@ -44,26 +44,7 @@ func (a *app) queueWork() *cobra.Command {
   parley queue work transcode --exec 'ffmpeg -i "$(cat)" out/$PARLEY_JOB_ID.webm' --concurrency 2
   parley queue work reports --timeout 10m --dead-on 65 -- python3 report.py --pdf
   parley queue work emails --exec ./send.sh --drain      until there are no more`,
-		Long: `The program gets the job's data on standard input, and PARLEY_QUEUE, PARLEY_JOB_ID,
-PARLEY_ATTEMPT, PARLEY_KEY, PARLEY_PRIORITY, PARLEY_ENQUEUED, PARLEY_LEASE and the
-event's attributes as PARLEY_EVENT_ID, PARLEY_EVENT_TYPE and so on. --exec is run by
-the shell; what follows -- is run as it is.
-
-Its exit code settles the job:
-  0       done
-  75      try again, as the queue's settings say
-  others  dead at once if --dead-on names them, else try again
-A program that a signal ends counts as 128 and its number. The cause in the job's
-history is that and the last line of standard error, which is passed on line by
-line; so is standard output, unless --result makes it the job's result.
-
-The lease is extended while the program runs. After --timeout, and when the lease
-is lost, it and all that it started get SIGTERM, and two seconds later SIGKILL; what
-it leaves running when it ends is killed, too.
-
-Ctrl-C takes no more jobs and lets those under way finish within --grace; a second
-one stops them, and they are ready again at once. With --json each job is a line,
-and the programs' output goes to standard error.`,
+		Long: workHelp,
 		Args: workArgs,
 	}
 	flags := c.Flags()
@@ -92,6 +73,27 @@ and the programs' output goes to standard error.`,
 	})
 	return c
 }
+
+const workHelp = `The program gets the job's data on standard input, and PARLEY_QUEUE, PARLEY_JOB_ID,
+PARLEY_ATTEMPT, PARLEY_KEY, PARLEY_PRIORITY, PARLEY_ENQUEUED, PARLEY_LEASE and the
+event's attributes as PARLEY_EVENT_ID, PARLEY_EVENT_TYPE and so on. --exec is run by
+the shell; what follows -- is run as it is.
+
+Its exit code settles the job:
+  0       done
+  75      try again, as the queue's settings say
+  others  dead at once if --dead-on names them, else try again
+A program that a signal ends counts as 128 and its number. The cause in the job's
+history is that and the last line of standard error, which is passed on line by
+line; so is standard output, unless --result makes it the job's result.
+
+The lease is extended while the program runs. After --timeout, and when the lease
+is lost, it and all that it started get SIGTERM, and two seconds later SIGKILL; what
+it leaves running when it ends is killed, too.
+
+Ctrl-C takes no more jobs and lets those under way finish within --grace; a second
+one stops them, and they are ready again at once. With --json each job is a line,
+and the programs' output goes to standard error.`
 
 // workArgs wants the program either as --exec or behind --.
 func workArgs(c *cobra.Command, args []string) error {
