@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -331,6 +332,61 @@ func TestFeedWhileOwnershipMoves(t *testing.T) {
 		}
 		if s.Ready != 12 || s.Feeds[0].Lag != 0 {
 			t.Fatalf("stats %+v", s)
+		}
+	})
+}
+
+// stallingLog does not take moves while it is down.
+type stallingLog struct {
+	*memlog.Log
+	down atomic.Bool
+}
+
+func (l *stallingLog) Append(ctx context.Context, w ...parley.Write) ([]parley.Appended, error) {
+	if l.down.Load() && strings.HasPrefix(w[0].Stream.Name, "$queue") {
+		return nil, parley.Errorf(parley.Unavailable, "down")
+	}
+	return l.Log.Append(ctx, w...)
+}
+
+// TestFeedHolds: retention keeps what has not become a job, and no more.
+func TestFeedHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &stallingLog{Log: memlog.New(memlog.Options{})}
+		topics, h := hub(t, log, topic.Options{RetainEvery: time.Minute})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go func() { _ = topics.Run(ctx) }()
+		r := &rig{t: t, log: log}
+		r.run(Options{Topics: topics, Hub: h})
+		defer func() { r.stop() }()
+		_, err := topics.Create(r.ctx(), "a", topic.Settings{MaxAge: time.Hour})
+		r.must(err)
+		r.configure(Settings{Feed: []string{"a"}})
+		r.publish("a", numbered(1, 1)...)
+		synctest.Wait()
+		log.down.Store(true)
+		for i := 2; i <= 5; i++ {
+			r.publish("a", numbered(i, i)...)
+			<-time.After(time.Minute)
+		}
+		<-time.After(3 * time.Hour)
+		kept := func() (list []string) {
+			for _, e := range r.read("a") {
+				list = append(list, e.ID)
+			}
+			return list
+		}
+		if got := kept(); !slices.Equal(got, []string{"2", "3", "4", "5"}) {
+			t.Fatalf("kept while the queue is down: %v", got)
+		}
+		log.down.Store(false)
+		<-time.After(2 * time.Minute)
+		if got := r.drain(); !slices.Equal(got, []string{"1", "2", "3", "4", "5"}) {
+			t.Fatalf("jobs %v", got)
+		}
+		if got := kept(); !slices.Equal(got, []string{"5"}) { // a stream's newest batch is never trimmed
+			t.Fatalf("kept afterwards: %v", got)
 		}
 	})
 }
