@@ -97,6 +97,7 @@ func TestYAMLMistakes(t *testing.T) {
 		"steps:\n- topic: a\n- batch:\n    count: none\n- topic: b":                  "p.yaml:4 \"none\" is not a whole number",
 		"steps:\n- topic: a\n- where: data >\n- topic: b":                            "p.yaml:3 unexpected token EOF",
 		"steps:\n- topic: a\n- where data ( 1\n- topic: b":                           "p.yaml:3 this ( is never closed",
+		"steps:\n- topic: a\n- map {a: .b}\n- topic: b":                              "p.yaml:3 it is text with a : in it",
 		"steps:\n- topic: a\n- use: s\n- topic: b":                                   "p.yaml:3 no stages are called \"s\"",
 		"steps:\n- topic: a\n- {where: data, map: .}\n- topic: b":                    "p.yaml:3 is a second stage in one step",
 		"steps:\n- topic: a\n- tee: []\n- topic: b":                                  "p.yaml:3 the pipe is empty",

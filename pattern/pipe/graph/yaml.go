@@ -251,6 +251,8 @@ func (y *yamlReader) step(n *yaml.Node, depth int) []Step {
 			}
 			used = append([]Step{}, steps...)
 			s.Kind = "use"
+		case !ok && strings.Contains(key, " "):
+			y.fail(k, "step", "it is text with a : in it, which YAML takes for a key", "put quotes around it, as in - 'map {id: .id}'")
 		case !ok:
 			y.unknown(k, "is not a source, stage or sink", append(KindNames(), "use", "name"))
 		case s.Kind != "":
