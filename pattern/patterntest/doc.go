@@ -11,12 +11,14 @@
 //	websocket   (b)                          memlog disklog               memlog disklog               (a)
 //	throttle    memlog disklog               memlog disklog               (c)                          memlog disklog
 //	stream      memlog+local disklog+local   memlog+local disklog+local   (d)                          (d)
+//	queue       memlog+local disklog+local   memlog+local disklog+local   memlog+local disklog+local   (e)
 //	together    memlog disklog               memlog disklog               memlog disklog               memlog disklog
 //
 //	(a) a pattern of HTTP; the streams of gRPC are in the row of pubsub
 //	(b) bytes on a connection; without one there is nothing but pubsub
 //	(c) the client is told as http is, and then waits by itself
 //	(d) consumer groups are spoken by HTTP alone so far
+//	(e) queues are spoken by HTTP, and by the client over it
 //
 // A row is the suite of a pattern, but for the last: together moves readers from
 // door to door, and breaks their connections. A column is a door:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 )
@@ -27,10 +29,13 @@ type World struct {
 	Hub    *pubsub.Hub
 	Limits *policy.Registry // named limits, which the doors with a boundary ask
 
-	// Host runs machines, and Groups are the consumer groups that it runs; nil where
-	// the table names none.
+	// Host runs machines; Groups are the consumer groups and Queues the work queues
+	// that it runs. nil where the table names none.
 	Host   shard.Host
 	Groups *stream.Groups
+	Queues *queue.Registry
+
+	stopQueues func()
 
 	sealer *cursor.Sealer
 	// Life ends after the doors have closed: the context for what outlives a
@@ -61,6 +66,41 @@ func newWorld(t *testing.T, log parley.Log) *World {
 	w.Background("limits", w.Limits.Run)
 	w.Background("hub", w.Hub.Run)
 	return w
+}
+
+// runQueues runs the queues of the log on the world's host.
+func (w *World) runQueues() {
+	w.Helper()
+	var err error
+	w.Queues, err = queue.NewRegistry(w.Log, w.Host, queue.RegistryOptions{AutoCreate: true, Topics: w.Topics, Hub: w.Hub})
+	if err == nil {
+		err = w.Queues.Load(w.Life)
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.ownQueues()
+}
+
+func (w *World) ownQueues() {
+	ctx, stop := context.WithCancel(w.Life)
+	done := make(chan error, 1)
+	go func() { done <- w.Queues.Run(ctx) }()
+	w.stopQueues = sync.OnceFunc(func() {
+		stop()
+		if err := <-done; err != nil {
+			w.Errorf("the queues ended with %v", err)
+		}
+	})
+	w.Cleanup(w.stopQueues)
+}
+
+// restartQueues has nobody own the queues for a while.
+func (w *World) restartQueues() {
+	w.Helper()
+	w.stopQueues()
+	w.pass(time.Second)
+	w.ownQueues()
 }
 
 // tailBytes is how much the hub keeps of a stream: little, so that readers come

@@ -60,8 +60,7 @@ type listed struct {
 	queue   *Queue
 	life    context.Context //nolint:containedctx // of the queue: it ends when it is deleted, with the reason
 	end     context.CancelCauseFunc
-	started bool          // Run has it
-	done    chan struct{} // closed when Run has it no more, and of a deleted queue nothing is left
+	running chan struct{} // closed when Run has it no more, and of a deleted queue nothing is left; nil = Run has not got it
 	err     error         // what kept the remains from being removed
 }
 
@@ -243,13 +242,13 @@ func (r *Registry) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	r.mu.Lock()
-	started := gone.started
+	running := gone.running
 	r.mu.Unlock()
-	if !started {
+	if running == nil {
 		return r.discard(ctx, gone.queue)
 	}
 	select {
-	case <-gone.done:
+	case <-running:
 		return gone.err
 	case <-ctx.Done():
 		return ctx.Err()

@@ -124,7 +124,7 @@ func (r *Registry) follow(name string) error {
 			end(nil)
 			return err
 		}
-		r.entries[name] = &listed{queue: q, life: life, end: end, done: make(chan struct{})}
+		r.entries[name] = &listed{queue: q, life: life, end: end}
 	case !there && e != nil:
 		delete(r.entries, name)
 		e.end(noQueue(name))

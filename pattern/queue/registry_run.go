@@ -12,8 +12,9 @@ import (
 )
 
 // Run makes this node one that may own every queue, those too that others make
-// meanwhile, until ctx ends; what fails is logged and tried again. It returns nil,
-// or Damaged when the list of queues is.
+// meanwhile, until ctx ends; what fails is logged and tried again. It runs once at a
+// time, and may be called again. It returns nil, or Damaged when the list of queues
+// is.
 func (r *Registry) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
@@ -44,8 +45,8 @@ func (r *Registry) unstarted() (list []*listed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.entries {
-		if !e.started {
-			e.started = true
+		if e.running == nil {
+			e.running = make(chan struct{})
 			list = append(list, e)
 		}
 	}
@@ -58,7 +59,7 @@ const lastRun = time.Minute
 // keep runs one queue until ctx ends or it is deleted, and then removes what is
 // left of it.
 func (r *Registry) keep(ctx context.Context, e *listed) {
-	defer close(e.done)
+	defer r.kept(e)
 	living, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.life, cancel)()
@@ -78,6 +79,14 @@ func (r *Registry) keep(ctx context.Context, e *listed) {
 			r.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "a deleted queue leaves its streams until the next start", slog.String("queue", e.queue.name), slog.Any("error", e.err))
 		}
 	}
+}
+
+// kept ends what unstarted began.
+func (r *Registry) kept(e *listed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(e.running)
+	e.running = nil
 }
 
 // impose gives a queue of the configuration its settings.

@@ -22,6 +22,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(workerVar); address != "" {
+		workHere(address)
+		return
+	}
 	flag.Parse()
 	if *seed == 0 {
 		now := time.Now().UTC()
