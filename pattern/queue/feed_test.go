@@ -318,7 +318,9 @@ func TestFeedWhileOwnershipMoves(t *testing.T) {
 		<-time.After(time.Minute)
 		var s Stats
 		his.try(func(ctx context.Context) (err error) {
-			s, err = q.Stats(ctx)
+			if s, err = q.Stats(ctx); err == nil && s.Feeds[0].Lag < 0 {
+				err = parley.Errorf(parley.Unavailable, "a new owner has not begun to read")
+			}
 			return err
 		})
 		seen := map[string]int{}
