@@ -95,7 +95,7 @@ func Compile(text string, condition bool) (func(e *parley.Event, data any) (any,
 func (p *program) run(e *parley.Event, data any) (any, error) {
 	b := p.pool.Get().(*workbench)
 	defer p.pool.Put(b)
-	b.tank = tank{left: MaxSteps, weight: 1 + len(e.Data)/100}
+	b.tank = tank{left: MaxSteps, weight: 1 + len(e.Data)/25}
 	b.env = env{e.ID, e.Source, e.Type, e.Subject, e.Time, e.DataContentType, e.DataSchema, e.Extensions, data, &b.tank}
 	v, err := b.vm.Run(p.code, &b.env)
 	b.env = env{}
