@@ -53,8 +53,9 @@ type LimitFigures struct {
 	Admitted int    `json:"admitted"` // in the end
 	Refused  int    `json:"refused"`  // answers that refused
 	Requests int    `json:"requests"`
-	// Peak is the most that were let in within any span of 99 % of a window: answers
-	// take time to arrive, and not all the same.
+	// Peak is the most that were let in within any span as long as a window, less the
+	// time that the slowest answer took to which nobody had to wait: so much later than
+	// it was let in a call may seem to be.
 	Peak int `json:"peak"`
 	// Inside is the most that were inside at once, of those who stay.
 	Inside int `json:"inside"`
@@ -67,8 +68,20 @@ type LimitFigures struct {
 	BytesOut    int64   `json:"bytes_out"` // from server to client
 }
 
-// figuresOf adds up the calls of a lane.
-func figuresOf(lane string, callers int, window time.Duration, all []Call) LimitFigures {
+// slack is the longest that an answer took in the lanes where nobody waits, at least a
+// hundredth of a window.
+func slack(window float64, waits map[string]bool, all []Call) float64 {
+	longest := window / 100
+	for _, c := range all {
+		if !waits[c.Lane] {
+			longest = max(longest, c.Done-c.Sent)
+		}
+	}
+	return min(longest, window/2)
+}
+
+// figuresOf adds up the calls of a lane. span is how long Peak looks, in milliseconds.
+func figuresOf(lane string, callers int, span float64, all []Call) LimitFigures {
 	f := LimitFigures{Lane: lane, Calls: callers}
 	first := map[int]float64{}
 	var waits []time.Duration
@@ -91,7 +104,7 @@ func figuresOf(lane string, callers int, window time.Duration, all []Call) Limit
 		f.Last = max(f.Last, c.Done)
 	}
 	f.Waited = latencyOf(waits)
-	f.Peak = peak(ins, milliseconds(window)*0.99)
+	f.Peak = peak(ins, span)
 	f.Inside = inside(ins, outs)
 	return f
 }

@@ -92,9 +92,13 @@ func (r *limitRun) news() Line { return Line{Trace: r.rec.take(), Calls: r.calls
 func (r *limitRun) last() Line {
 	wire, truncated := r.rec.figures(r.names())
 	c := &Closing{Truncated: truncated, Took: milliseconds(time.Since(r.rec.start))}
-	callers := len(r.req.schedule())
+	callers, window, waits := len(r.req.schedule()), milliseconds(r.req.window()), map[string]bool{}
+	for _, lane := range r.kind.Lanes {
+		waits[lane.Name] = lane.limit(r.req).Action == "shape"
+	}
+	span := window - slack(window, waits, r.calls.all)
 	for i, lane := range r.kind.Lanes {
-		f := figuresOf(lane.Name, callers, r.req.window(), r.calls.all)
+		f := figuresOf(lane.Name, callers, span, r.calls.all)
 		f.Connections, f.BytesIn, f.BytesOut = wire[i].Connections, wire[i].BytesIn, wire[i].BytesOut
 		c.Figures = append(c.Figures, f)
 	}

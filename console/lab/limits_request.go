@@ -98,8 +98,8 @@ func (r LimitRequest) schedule() (turns []turn) {
 	case Club:
 		burst(3*r.Quota+2, 0, 0.8)
 	default:
-		burst(r.Quota+3, edge-0.2, edge-0.02)
-		burst(r.Quota+3, edge+0.02, edge+0.2)
+		burst(r.Quota+3, edge-0.25, edge-0.05)
+		burst(r.Quota+3, edge+0.02, edge+0.22)
 		for at := 0.9; at < 2.4; at += 1.25 / float64(r.Quota) {
 			turns = append(turns, turn{at: time.Duration(at * float64(w))})
 		}

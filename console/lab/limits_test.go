@@ -217,11 +217,17 @@ func TestFiguresOfCalls(t *testing.T) {
 		{Lane: "a", Call: 1, Try: 2, Sent: 1001, Done: 1002, Status: 201},
 	}
 	want := LimitFigures{Lane: "a", Calls: 3, Admitted: 2, Refused: 1, Requests: 3, Peak: 1, Waited: Latency{P50: 1, P99: 1002, Max: 1002}, Last: 1002}
-	if got := figuresOf("a", 3, time.Second, calls); got != want {
+	if got := figuresOf("a", 3, 990, calls); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
+	if got := slack(1000, map[string]bool{"b": true}, []Call{{Lane: "b", Done: 900}, {Lane: "a", Sent: 10, Done: 35}}); got != 25 {
+		t.Errorf("a slack of %v", got)
+	}
+	if few, many := slack(1000, nil, nil), slack(1000, nil, []Call{{Done: 900}}); few != 10 || many != 500 {
+		t.Errorf("a slack of %v and %v", few, many)
+	}
 	guests := []Call{{Lane: "c", Call: 1, Try: 1, Done: 1, Status: 200, Left: 5}, {Lane: "c", Call: 2, Try: 1, Done: 2, Status: 200, Left: 4}, {Lane: "c", Call: 3, Try: 1, Done: 4, Status: 200, Left: 9}}
-	if got := figuresOf("c", 3, time.Second, guests).Inside; got != 2 {
+	if got := figuresOf("c", 3, 1000, guests).Inside; got != 2 {
 		t.Errorf("%d inside at once, want 2", got)
 	}
 }
