@@ -80,9 +80,6 @@ func checkQueue(name string) error {
 // completeQueues completes the names of queues, if the server answers soon.
 func (a *app) completeQueues(at *remote) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		if cmd.ArgsLenAtDash() >= 0 { // a program and its files
-			return nil, cobra.ShellCompDirectiveDefault
-		}
 		if len(args) > 0 && !strings.HasSuffix(cmd.Use, "[QUEUE…]") {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

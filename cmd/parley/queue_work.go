@@ -59,7 +59,13 @@ func (a *app) queueWork() *cobra.Command {
 	flags.IntVar(&f.count, "count", 0, "end after so many jobs")
 	flags.BoolVar(&f.drain, "drain", false, "end when no job is ready")
 	at := a.remoteFlags(c)
-	c.ValidArgsFunction = a.completeQueues(at)
+	names := a.completeQueues(at)
+	c.ValidArgsFunction = func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 { // a program and its files
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return names(cmd, args, prefix)
+	}
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
 		q, err := a.queueAt(at, args[0])
 		if err != nil {
