@@ -7,5 +7,9 @@
 // not, but never a part of it; sent again under its key it is there once. Readers
 // that come back with their cursors see every event once, in order.
 //
+// The workers of a queue are killed too, while jobs are in their hands: each job is
+// worked on, and none again whose ack was answered.
+//
+//	go test ./crash -v -run Queue -crash.jobs 100000
 //	go test ./crash -v -crash.rounds 500 -crash.seed 7
 package crash
