@@ -156,7 +156,7 @@ func (c *Consumer) Poll(ctx context.Context) ([]Message, error) {
 		c.autoCommit(ctx)
 	}
 	for {
-		f, err := c.group.Fetch(ctx, FetchRequest{Member: c.member, Generation: c.generation, After: c.cursor, Limit: c.opt.Limit, MaxBytes: c.opt.MaxBytes})
+		f, err := c.group.Fetch(ctx, FetchRequest{Member: c.member, Generation: c.generation, After: c.cursor, Commit: c.opt.AutoCommit > 0, Limit: c.opt.Limit, MaxBytes: c.opt.MaxBytes})
 		if err != nil && c.lost(err) {
 			c.drop(ctx)
 			return nil, c.Join(ctx)

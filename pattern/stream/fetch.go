@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 
 	"github.com/parleyhq/parley"
@@ -23,6 +24,9 @@ type FetchRequest struct {
 	// MaxBytes is about how much the events may have together, at least one comes
 	// whatever its size; 0 = 1 MiB, at most 8 MiB.
 	MaxBytes int
+	// Commit says that After is worked off: the owner commits it when a rebalance
+	// would take partitions away that were read further than they are committed.
+	Commit bool
 	// Allow, if not nil, is asked for each topic that is read.
 	Allow func(topic string) error
 }
@@ -100,7 +104,16 @@ func (g *Group) Fetch(ctx context.Context, r FetchRequest) (*Fetched, error) {
 			return nil, err
 		}
 	}
-	a, err := g.ask(ctx, &request{Op: "sync", Member: r.Member, Generation: r.Generation})
+	q := &request{Op: "sync", Member: r.Member, Generation: r.Generation}
+	if r.Commit {
+		for _, m := range marks {
+			if m.Next > 0 {
+				q.Places = append(q.Places, place{m.Number, m.Next, m.Epoch})
+			}
+		}
+		slices.SortFunc(q.Places, byNumber)
+	}
+	a, err := g.ask(ctx, q)
 	if err != nil {
 		return nil, err
 	}

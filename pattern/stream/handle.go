@@ -132,6 +132,13 @@ func (o *owner) doJoin(tx *journal.Tx, now int64, r *request, out *answer) error
 }
 
 func (o *owner) doSync(tx *journal.Tx, now int64, r *request, out *answer) error {
+	if o.pending && len(r.Places) > 0 {
+		// What is refused is not the member's any more, or behind: it comes again,
+		// or was read already.
+		if err := o.commit(tx, now, r.Member, r.Generation, r.Places); err != nil && parley.CodeOf(err) != parley.Conflict {
+			return err
+		}
+	}
 	if err := o.sync(tx, now, r.Member, r.Generation); err != nil {
 		return err
 	}
