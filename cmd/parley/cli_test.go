@@ -86,7 +86,7 @@ func TestUsageErrors(t *testing.T) {
 		{"serve extra", `"extra" is one argument too many`, "write it like: parley serve"},
 		{"token", "NAME is missing", "write it like: parley token shop"},
 		{"token app", "--scope is missing", "say what it may do"},
-		{"token app --scope fly", "no such verb: fly", "use publish, read, manage, enqueue, work, throttle, admin or *"},
+		{"token app --scope fly", "no such verb: fly", "use publish, read, manage, enqueue, work, consume, throttle, admin or *"},
 		{"token app --scope read --expires soon", "soon is neither a duration nor a time", "write it like 720h"},
 		{"token app --scope read --expires -1h", "-1h is over already", "choose a time to come"},
 		{"completion tcsh", `"tcsh" is not a shell that can be served`, "use bash, zsh, fish or powershell"},
