@@ -35,7 +35,7 @@ func queueFields() []Field {
 		}, func(c *Config) *bool { return &c.Queues.AutoCreate }, parseBool),
 		scalar(Field{
 			Path: "queues.max", Type: "number", Default: strconv.Itoa(queue.DefaultMaxQueues),
-			Doc: "How many queues there may be. Each takes about 40 kB of memory, also when it is not used.",
+			Doc: "How many queues there may be. Each takes about 70 kB of memory, also when it is not used.",
 		}, func(c *Config) *int { return &c.Queues.Max }, parseCount(1, 100_000)),
 		settings,
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // DefaultMaxQueues bounds the queues of a Registry that is told nothing else. Each
-// of them costs a node a few goroutines and about 40 KB, whether it is used or not.
+// of them costs a node a few goroutines and about 70 KB, whether it is used or not.
 const DefaultMaxQueues = 1000
 
 // RegistryOptions of a Registry. The zero value works.
