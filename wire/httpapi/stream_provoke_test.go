@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"testing/synctest"
 
 	"github.com/parleyhq/parley"
 )
@@ -87,6 +88,7 @@ var streamProvoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 	},
 	parley.Unavailable: func(p *provoker) (*http.Response, string) { // nobody owns the group
 		p.abdicate()
+		synctest.Wait()
 		return p.send(nil)
 	},
 	// The first who is in the middle of a change does not know what came of it; all
