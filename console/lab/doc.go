@@ -11,6 +11,10 @@
 // topic of its own, so that what is refused, delayed and let in is the server's doing.
 // They take the scope admin on lab.>, too.
 //
+// A run with a work queue has the same seeded jobs done by one worker, by three, and by
+// three of which one crashes, each crew with a queue of its own. It takes admin, enqueue
+// and work on lab.>.
+//
 // The caller's own token makes the topic, publishes and reads, so whoever may run a
 // lab may do no more by it than without it: it takes manage, publish and read on
 // lab.>. One run at a time, at most 30 s and 1,000 events; a machine that is late for its

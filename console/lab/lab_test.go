@@ -14,10 +14,12 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/cursor"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 	"github.com/parleyhq/parley/wire/httpapi"
@@ -46,9 +48,16 @@ func serve(t *testing.T, identify door.Identifier) *server {
 		t.Fatal(err)
 	}
 	hub := pubsub.NewHub(log, topics, cursor.NewSealer(cursor.Key{Secret: [32]byte{1}}), pubsub.Options{})
+	queues, err := queue.NewRegistry(log, new(shard.Local), queue.RegistryOptions{AutoCreate: true, Topics: topics})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := queues.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
 	lives := door.NewLives()
 	home := door.Listen(memnet.Listen(1<<20), nil, door.Limits{})
-	api, err := httpapi.New(httpapi.Options{Topics: topics, Hub: hub, Lives: lives, Context: ctx, Home: home, Identify: identify, Access: httpapi.Access{Local: true}, Throttle: limits, Admission: door.Limited(limits)})
+	api, err := httpapi.New(httpapi.Options{Topics: topics, Hub: hub, Lives: lives, Context: ctx, Home: home, Identify: identify, Access: httpapi.Access{Local: true}, Throttle: limits, Admission: door.Limited(limits), Queues: queues})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +65,7 @@ func serve(t *testing.T, identify door.Identifier) *server {
 	srv := &http.Server{Handler: api}
 	work.Go(func() { _ = hub.Run(ctx) })
 	work.Go(func() { _ = topics.Run(ctx) })
+	work.Go(func() { _ = queues.Run(ctx) })
 	work.Go(func() { _ = lives.Run(ctx) })
 	work.Go(func() { _ = home.Run() })
 	work.Go(func() { _ = srv.Serve(home) })
@@ -88,6 +98,10 @@ type result struct {
 	opening Opening // of a run with limits
 	calls   []Call
 	limits  map[string]LimitFigures
+
+	queue QueueOpening // of a run with a work queue
+	spans []Span
+	crews []CrewFigures
 }
 
 func (s *server) post(t *testing.T, body string, header ...string) result {
@@ -137,6 +151,10 @@ func (out *result) parse(t *testing.T, body string) {
 			out.err = line.Error
 		case line.Opening != nil:
 			out.opening = *line.Opening
+		case line.QueueOpening != nil:
+			out.queue = *line.QueueOpening
+		case line.QueueClosing != nil:
+			out.took, out.crews = line.QueueClosing.Took, line.QueueClosing.Figures
 		case line.Closing != nil:
 			out.took = line.Closing.Took
 			for _, f := range line.Closing.Figures {
@@ -150,6 +168,7 @@ func (out *result) parse(t *testing.T, body string) {
 		}
 		out.trace = append(out.trace, line.Trace...)
 		out.calls = append(out.calls, line.Calls...)
+		out.spans = append(out.spans, line.Spans...)
 	}
 }
 

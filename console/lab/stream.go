@@ -20,6 +20,10 @@ type Line struct {
 	End     *End          `json:"end,omitempty"`
 	Closing *Closing      `json:"closing,omitempty"` // of a run with limits
 	Error   *door.Problem `json:"error,omitempty"`   // the run broke off
+
+	QueueOpening *QueueOpening `json:"queue_opening,omitempty"` // of a run with a work queue
+	Spans        []Span        `json:"spans,omitempty"`
+	QueueClosing *QueueClosing `json:"queue_closing,omitempty"`
 }
 
 // Start is what is known before the run.
@@ -112,7 +116,7 @@ func (l *lines) write(line Line) {
 }
 
 func (l *lines) rest(one experiment) {
-	if line := one.news(); len(line.Trace)+len(line.Calls) > 0 {
+	if line := one.news(); len(line.Trace)+len(line.Calls)+len(line.Spans) > 0 {
 		l.write(line)
 	}
 }
