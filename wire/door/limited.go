@@ -34,9 +34,9 @@ func actionOf(r *Request) policy.Action {
 		return policy.Publish
 	}
 	switch r.Route.Name {
-	case "queue-enqueue":
+	case "queue-enqueue", "queue-enqueue-stream":
 		return policy.Enqueue
-	case "queue-lease":
+	case "queue-lease", "queue-work":
 		return policy.Work
 	case "group-events":
 		return policy.Consume

@@ -19,6 +19,7 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
@@ -39,6 +40,7 @@ type Options struct {
 	Identify   door.Identifier   // nil = door.Open
 	Admission  door.Admission    // nil = door.AdmitAll
 	Schemas    *schema.Registry  // of the topics; nil = one that holds none
+	Queues     *queue.Registry   // nil = the service is not served
 	Throttle   *policy.Registry  // limits to check; nil = none
 	RateLimits *envoyrls.Service // for Envoys; nil = the service is not served
 	Observe    Observer          // nil = nobody
@@ -160,6 +162,9 @@ func (a *API) build() *grpc.Server {
 		all = append(slices.Clone(all), &rls.RateLimitService_ServiceDesc)
 	}
 	for _, desc := range all {
+		if desc == &parleyv1.Queues_ServiceDesc && a.opt.Queues == nil {
+			continue
+		}
 		s.RegisterService(a.guarded(desc), &service{api: a})
 		a.health.SetServingStatus(desc.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
 	}
@@ -169,7 +174,7 @@ func (a *API) build() *grpc.Server {
 }
 
 // services are ours, as generated.
-var services = []*grpc.ServiceDesc{&parleyv1.Publish_ServiceDesc, &parleyv1.Subscribe_ServiceDesc, &parleyv1.Topics_ServiceDesc, &parleyv1.Schemas_ServiceDesc, &parleyv1.Throttle_ServiceDesc}
+var services = []*grpc.ServiceDesc{&parleyv1.Publish_ServiceDesc, &parleyv1.Subscribe_ServiceDesc, &parleyv1.Topics_ServiceDesc, &parleyv1.Schemas_ServiceDesc, &parleyv1.Throttle_ServiceDesc, &parleyv1.Queues_ServiceDesc}
 
 // service implements them. Embedding the Unsafe interfaces makes an RPC that is
 // not implemented fail the build.
@@ -179,6 +184,7 @@ type service struct {
 	parleyv1.UnsafeTopicsServer
 	parleyv1.UnsafeSchemasServer
 	parleyv1.UnsafeThrottleServer
+	parleyv1.UnsafeQueuesServer
 	rls.UnsafeRateLimitServiceServer
 	api *API
 }

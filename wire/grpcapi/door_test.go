@@ -54,16 +54,18 @@ func TestEveryCodeIsMapped(t *testing.T) {
 // twins are the RPCs that are not of the same name as an HTTP route, with the
 // reason.
 var twins = map[string]struct{ http, why string }{
-	"publish-stream": {"publish", "HTTP has a request for each publish; its connection is the stream"},
-	"subscribe":      {"sse-many", "several topics and patterns as a stream: server-sent events in HTTP"},
-	"topic-create":   {"topic-put", "PUT creates and changes; RPCs say which of the two they mean"},
+	"publish-stream":       {"publish", "HTTP has a request for each publish; its connection is the stream"},
+	"subscribe":            {"sse-many", "several topics and patterns as a stream: server-sent events in HTTP"},
+	"queue-enqueue-stream": {"queue-enqueue", "HTTP has a request for each; its connection is the stream"},
+	"queue-work":           {"queue-lease", "HTTP leases and settles by requests"},
+	"topic-create":         {"topic-put", "PUT creates and changes; RPCs say which of the two they mean"},
 }
 
 // Every RPC has an entry in the table, and every entry its HTTP route, which asks
 // for the same scope.
 func TestRPCsAndHTTPRoutes(t *testing.T) {
 	r := newRig(t, nil)
-	web, err := httpapi.New(httpapi.Options{Topics: r.topics, Hub: r.hub, Lives: r.lives, Context: t.Context(), Throttle: r.api.opt.Throttle, Schemas: r.api.opt.Schemas})
+	web, err := httpapi.New(httpapi.Options{Topics: r.topics, Hub: r.hub, Lives: r.lives, Context: t.Context(), Throttle: r.api.opt.Throttle, Schemas: r.api.opt.Schemas, Queues: r.queues})
 	if err != nil {
 		t.Fatal(err)
 	}

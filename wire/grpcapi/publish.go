@@ -106,9 +106,14 @@ func (c *call) stamp(events []parley.Event) {
 		return // nobody traces
 	}
 	for i := range events {
-		if events[i].Extensions["traceparent"] == "" {
-			events[i].Set("traceparent", c.trace.String())
-		}
+		c.stampOne(&events[i])
+	}
+}
+
+// stampOne is stamp of one event.
+func (c *call) stampOne(e *parley.Event) {
+	if c.header("traceparent") != "" && e.Extensions["traceparent"] == "" {
+		e.Set("traceparent", c.trace.String())
 	}
 }
 

@@ -15,10 +15,12 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/parleyhq/parley/base/cursor"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/wire/door"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
@@ -31,6 +33,7 @@ type rig struct {
 	log       *memlog.Log
 	topics    *topic.Registry
 	hub       *pubsub.Hub
+	queues    *queue.Registry
 	lives     *door.Lives
 	conn      *grpc.ClientConn
 	publish   parleyv1.PublishClient
@@ -57,18 +60,25 @@ func rigOn(t testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, 
 		t.Fatal(err)
 	}
 	r.hub = pubsub.NewHub(log, r.topics, cursor.NewSealer(cursor.Key{ID: 1, Secret: [32]byte{7}}), pubsub.Options{})
-	opt := Options{Topics: r.topics, Schemas: schemas, Hub: r.hub, Lives: r.lives, Context: ctx}
+	var err error
+	if r.queues, err = queue.NewRegistry(log, new(shard.Local), queue.RegistryOptions{AutoCreate: true, Topics: r.topics, Hub: r.hub}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.queues.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	opt := Options{Topics: r.topics, Schemas: schemas, Queues: r.queues, Hub: r.hub, Lives: r.lives, Context: ctx}
 	if change != nil {
 		change(&opt)
 	}
-	var err error
 	if r.api, err = New(opt); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{}, 3)
+	done := make(chan struct{}, 4)
 	run := func(f func()) { go func() { f(); done <- struct{}{} }() }
 	run(func() { _ = r.hub.Run(ctx) })
 	run(func() { _ = r.topics.Run(ctx) })
+	run(func() { _ = r.queues.Run(ctx) })
 	run(func() { _ = r.api.Serve(ln) })
 	r.conn, err = grpc.NewClient("passthrough:///parley", grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx) }))
@@ -79,7 +89,7 @@ func rigOn(t testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, 
 		_ = r.conn.Close()
 		r.api.Stop()
 		stop()
-		for range 3 {
+		for range 4 {
 			<-done
 		}
 	})

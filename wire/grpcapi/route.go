@@ -1,6 +1,8 @@
 package grpcapi
 
 import (
+	"slices"
+
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/wire/door"
 )
@@ -10,7 +12,7 @@ import (
 // whatever the door.
 func Routes() []door.Route {
 	publish := []parley.Code{parley.Invalid, parley.TooLarge, parley.NotFound, parley.KeyReused, parley.Unprocessable, parley.Full, parley.Unknown}
-	return []door.Route{
+	return slices.Concat([]door.Route{
 		{Path: "/parley.v1.Publish/Publish", Name: "publish", Verb: "publish", On: "topic", Errors: publish, Summary: "Publish events to a topic."},
 		{Path: "/parley.v1.Publish/PublishAll", Name: "publish-all", Errors: append(publish[:len(publish):len(publish)], parley.Apart), Summary: "Publish to several topics in one commit: all or none."},
 		{Path: "/parley.v1.Publish/PublishStream", Name: "publish-stream", Verb: "publish", On: "topic", Errors: publish, Summary: "Publish many times over one stream."},
@@ -27,7 +29,7 @@ func Routes() []door.Route {
 		{Path: "/parley.v1.Schemas/CheckSchema", Name: "schema-check", Pattern: "stream", Verb: "read", On: "topic", Errors: []parley.Code{parley.Invalid, parley.TooLarge, parley.NotFound}, Summary: "Ask whether a schema fits, or data is valid."},
 		{Path: "/parley.v1.Schemas/DeleteSchema", Name: "schema-delete", Pattern: "stream", Verb: "manage", On: "topic", Errors: []parley.Code{parley.Invalid, parley.NotFound}, Summary: "Delete a schema with all its versions."},
 		{Path: "/parley.v1.Throttle/Check", Name: "limit-check", Pattern: "throttle", Verb: "throttle", On: "limit", Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable}, Summary: "Ask a limit for units of a key, only look, or give units back."},
-	}
+	}, queueRoutes())
 }
 
 // envoyRoute is somebody else's protocol, for which there is no route in HTTP.
