@@ -53,6 +53,9 @@ nothing; a program of exec that fails gives its own exit code.`,
 		if graph.IsText(args[0]) {
 			return a.runEvents(ctx, args[0], at, *from)
 		}
+		if *from != "" {
+			return answer{}, usagef("leave --from away", "--from is for a pipe over events that begins with a topic")
+		}
 		most, err := server.ParseSize(*longest)
 		if err != nil || most < 128<<10 || most > math.MaxInt32 {
 			return answer{}, usagef("write it like 64MiB: 128KiB to 2GiB", "--max-line %s is not the size of a line", *longest)

@@ -19,6 +19,18 @@ func check(text string) error {
 	return graph.Check(g, options())
 }
 
+// A pipe over bytes is none over events, whatever it has in common with one.
+func TestIsText(t *testing.T) {
+	for text, want := range map[string]bool{
+		"cat f | grep where | sort | uniq -c | tee out | head -n 1 | wc -l": false, "exec ls | cut -c 1 | tail -n 2": false, "grep 'a | where b' f": false,
+		"sort 'where": false, "topic a | tee 'topic b' | head": true, "cat f | where data > 1": true, "tail -f f | grep x | stdout": true, "file f | grep '": true, "": false,
+	} {
+		if got := graph.IsText(text); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
 // Each mistake in a text is told with its place, and what to do.
 func TestTextMistakes(t *testing.T) {
 	for text, want := range map[string]string{

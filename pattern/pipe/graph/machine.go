@@ -64,7 +64,8 @@ func (s *stage) emit(items []item) error {
 	if len(items) == 0 {
 		return nil
 	}
-	return s.down.push(items)
+	s.tell(Emitted, Passing{items: items})
+	return s.m.give(s.down, items)
 }
 
 // fail gives an event that failed for good to where those go.
@@ -72,6 +73,7 @@ func (s *stage) fail(it *item, err error, attempts int) error {
 	if ctxErr := s.m.ctx.Err(); ctxErr != nil {
 		return context.Cause(s.m.ctx)
 	}
+	s.tell(Failed, Passing{items: []item{*it}, Err: err, Attempts: attempts})
 	d := Dead{Stage: s.spec.name, Attempts: attempts, Err: err, Event: it.event, Original: it.event}
 	if it.origin != nil {
 		d.Original = *it.origin
@@ -228,7 +230,7 @@ func (m *Machine) Step(ctx context.Context, now time.Time, lane int, events []pa
 	if m.done || len(items) == 0 {
 		return m.take(nil)
 	}
-	return m.take(m.tops[lane].push(items))
+	return m.take(m.give(m.tops[lane], items))
 }
 
 // Tick passes on what waits no longer.

@@ -92,6 +92,7 @@ type Machine struct {
 	first node   // of the main pipe
 	dead  node   // where failed events go in; nil = Output.Dead
 	doing []Running
+	probe Probe
 
 	ctx     context.Context //nolint:containedctx // that of the Step that is going on
 	now     time.Time

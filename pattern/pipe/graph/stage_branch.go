@@ -44,7 +44,7 @@ func side(n node, items []item) error {
 	}
 	own := make([]item, len(items))
 	copy(own, items)
-	return unlessEnough(n.push(own))
+	return unlessEnough(n.common().m.give(n, own))
 }
 
 // routing gives some events to another pipe instead.

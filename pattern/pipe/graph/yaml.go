@@ -38,8 +38,12 @@ const (
 //	tests: []                     # see Test
 //
 // A step is also a text, as in "- where data.total > 100", and so are all steps.
-func ParseYAML(file string, src []byte) (*Graph, error) {
-	y := &yamlReader{g: &Graph{file: file}, named: map[string][]Step{}}
+func ParseYAML(file string, src []byte) (*Graph, error) { return ParseYAMLWith(file, src, nil) }
+
+// ParseYAMLWith is ParseYAML with named stages from elsewhere, which steps use as
+// they do those of the file; see ParseStages. The file's own go first.
+func ParseYAMLWith(file string, src []byte, shared map[string][]Step) (*Graph, error) {
+	y := &yamlReader{g: &Graph{file: file}, named: map[string][]Step{}, shared: shared}
 	root, err := y.document(src)
 	if err != nil {
 		return y.g, err
@@ -49,10 +53,11 @@ func ParseYAML(file string, src []byte) (*Graph, error) {
 }
 
 type yamlReader struct {
-	g     *Graph
-	named map[string][]Step
-	steps int
-	errs  []error
+	g      *Graph
+	named  map[string][]Step
+	shared map[string][]Step
+	steps  int
+	errs   []error
 }
 
 func (y *yamlReader) fail(n *yaml.Node, field, what, fix string) {
@@ -246,6 +251,10 @@ func (y *yamlReader) step(n *yaml.Node, depth int) []Step {
 		case key == "use":
 			name := y.word(v, "use")
 			steps, there := y.named[name]
+			if !there {
+				steps, there = y.shared[name]
+				steps = putAt(steps, Pos{Line: v.Line, Column: v.Column})
+			}
 			if !there {
 				y.fail(v, "use", "no stages are called "+strconv.Quote(name), "define it under stages:, before those that use it")
 			}
