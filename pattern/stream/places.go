@@ -148,6 +148,8 @@ type SeekRequest struct {
 	Topics []string
 	// Places, if there are any, are where to go instead of To.
 	Places []Place
+	// DryRun has Seek tell where the group would be, and change nothing.
+	DryRun bool
 }
 
 // Seek moves a group anywhere, also back. Members that have one of the partitions
@@ -171,11 +173,23 @@ func (g *Group) Seek(ctx context.Context, r SeekRequest) ([]Place, error) {
 			return nil, err
 		}
 	}
+	if r.DryRun {
+		return wouldBe(list), nil
+	}
 	a, err := g.ask(ctx, &request{Op: "seek", Tracks: list})
 	if err != nil {
 		return nil, err
 	}
 	return placesOf(a.Parts), nil
+}
+
+// wouldBe are places that nobody was asked to take.
+func wouldBe(list []track) []Place {
+	places := make([]Place, len(list))
+	for i, t := range list {
+		places[i] = Place{t.Topic, t.Index, t.At}
+	}
+	return places
 }
 
 // target gives the partitions that a seek is about, and where to.

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,8 +139,16 @@ func TestSeekAndTrimmedPlaces(t *testing.T) {
 			first int
 		}{{Earliest(), 1}, {At(noon), 6}, {Latest(), 0}, {Earliest(), 1}, {After(first.Cursor), 0}} {
 			generation := f.Generation
-			_, err := g.Seek(r.ctx(), SeekRequest{To: c.to, Topics: []string{"a"}})
+			would, err := g.Seek(r.ctx(), SeekRequest{To: c.to, Topics: []string{"a"}, DryRun: true})
 			r.must(err)
+			if info, err := g.Describe(r.ctx()); err != nil || info.Generation != generation {
+				t.Errorf("seek %d: a dry run began generation %d: %v", i, info.Generation, err)
+			}
+			places, err := g.Seek(r.ctx(), SeekRequest{To: c.to, Topics: []string{"a"}})
+			r.must(err)
+			if !slices.Equal(would, places) {
+				t.Errorf("seek %d: to %v, and by the dry run to %v", i, places, would)
+			}
 			r.code(commit(generation, first.Cursor), parley.Conflict, "generation")
 			f = r.fetch(g, FetchRequest{Member: j.Member, Generation: generation, After: f.Cursor})
 			got := 0

@@ -72,9 +72,11 @@ type SeekRequest struct {
 	Topics []string `json:"topics,omitempty"`
 	// Positions are given instead of To and Topics.
 	Positions []stream.Place `json:"positions,omitempty"`
+	// DryRun answers where the group would be, and changes nothing.
+	DryRun bool `json:"dry_run,omitempty"`
 }
 
-// SeekAnswer tells where the group is now.
+// SeekAnswer tells where the group is now, or would be.
 type SeekAnswer struct {
 	Partitions []stream.Place `json:"partitions"`
 }
@@ -228,13 +230,13 @@ func (a *API) groupSeek(c *door.Call) error {
 	}
 	name := c.R.PathValue("group")
 	g, err := a.opt.Groups.Get(c.Context(), name)
-	if parley.CodeOf(err) == parley.NotFound && err != nil && len(in.Topics)+len(in.Positions) > 0 {
+	if parley.CodeOf(err) == parley.NotFound && err != nil && len(in.Topics)+len(in.Positions) > 0 && !in.DryRun {
 		g, err = a.opt.Groups.Ensure(c.Context(), name) // places for members that come later
 	}
 	if err != nil {
 		return err
 	}
-	places, err := g.Seek(c.Context(), stream.SeekRequest{To: to, Topics: in.Topics, Places: in.Positions})
+	places, err := g.Seek(c.Context(), stream.SeekRequest{To: to, Topics: in.Topics, Places: in.Positions, DryRun: in.DryRun})
 	if err != nil {
 		return err
 	}

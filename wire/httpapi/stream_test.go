@@ -113,6 +113,9 @@ func TestGroupOverHTTP(t *testing.T) {
 		if res.StatusCode != 200 || list != `{"groups":[{"name":"billing","state":"stable","members":1,"generation":1,"topics":["orders"],"lag":0}]}`+"\n" {
 			t.Fatalf("%d %s", res.StatusCode, list)
 		}
+		if res, answer := r.do("POST", "/v1/groups/billing/seek", `{"to":"earliest","dry_run":true}`); res.StatusCode != 200 || strings.Count(answer, `"position":0`) != 3 || r.showGroup("billing").Generation != 1 {
+			t.Fatalf("%d %s, and then %+v", res.StatusCode, answer, r.showGroup("billing"))
+		}
 		if res, answer := r.do("POST", "/v1/groups/billing/seek", `{"to":"earliest"}`); res.StatusCode != 200 || strings.Count(answer, `"position":0`) != 3 {
 			t.Fatalf("%d %s", res.StatusCode, answer)
 		}
@@ -391,6 +394,7 @@ func TestGroupRefusals(t *testing.T) {
 			{"POST", "g/seek", `{"to":"latest","positions":[{"topic":"a","partition":0,"position":1}]}`, 400, "invalid", "to"},
 			{"POST", "g/seek", `{"positions":[{"topic":"a","partition":0,"position":99}]}`, 422, "unprocessable", "positions[0].position"},
 			{"POST", "none/seek", `{"to":"latest"}`, 404, "not-found", "group"},
+			{"POST", "none/seek", `{"to":"latest","topics":["a"],"dry_run":true}`, 404, "not-found", "group"},
 
 			{"DELETE", "g", "", 409, "conflict", "group"},
 			{"DELETE", "g?force=perhaps", "", 400, "invalid", "force"},
