@@ -21,6 +21,8 @@ type Poll struct {
 	Before string
 	// Ephemeral also takes what is published to ~TOPIC while the request is held.
 	Ephemeral bool
+	// Partition is the only one of the topic to read; nil = all.
+	Partition *int
 }
 
 // Page is the answer to a poll.
@@ -45,6 +47,9 @@ func (c *Client) Poll(ctx context.Context, topic string, p Poll) (Page, error) {
 	set("tail", strconv.Itoa(p.Tail), p.Tail > 0)
 	set("before", p.Before, p.Before != "")
 	set("ephemeral", "true", p.Ephemeral)
+	if p.Partition != nil {
+		q.Set("partition", strconv.Itoa(*p.Partition))
+	}
 	var in struct {
 		Events         []json.RawMessage
 		Cursor, Before string
