@@ -75,7 +75,7 @@ only a part.`,
 	root.SetUsageTemplate(helpTemplate)
 	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().BoolVar(&a.json, "json", a.json, "answer with one JSON object on standard output")
-	root.AddCommand(a.serveCommand(), a.pubCommand(), a.subCommand(), a.pollCommand(), a.pipeCommand(), a.topicCommand(), a.schemaCommand(), a.queueCommand(), a.throttleCommand(), a.demoCommand(), a.configCommand(), a.tokenCommand(), a.verifyCommand(), a.dumpCommand(), a.snapshotCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.serveCommand(), a.pubCommand(), a.subCommand(), a.pollCommand(), a.pipeCommand(), a.topicCommand(), a.schemaCommand(), a.queueCommand(), a.streamCommand(), a.throttleCommand(), a.demoCommand(), a.configCommand(), a.tokenCommand(), a.verifyCommand(), a.dumpCommand(), a.snapshotCommand(), a.versionCommand(), a.completionCommand())
 	group(root)
 	return root
 }
