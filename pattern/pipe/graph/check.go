@@ -18,6 +18,10 @@ type Options struct {
 	// false: where.Compile of package
 	// pattern/pipe/where. data is the event's data, decoded.
 	Expr func(text string, condition bool) (func(e *parley.Event, data any) (any, error), error)
+	// Fields says which members of the data an expression looks at, as paths, so that
+	// no others are decoded; not ok is all of them: where.Fields. Nil decodes
+	// all.
+	Fields func(text string) (paths [][]string, ok bool)
 	// JQ compiles a jq program over an event's data: jq.Compile of package
 	// pattern/pipe/jq.
 	JQ func(text string) (func(ctx context.Context, data any) ([]any, error), error)

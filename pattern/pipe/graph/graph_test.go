@@ -9,7 +9,9 @@ import (
 	"github.com/parleyhq/parley/pattern/pipe/where"
 )
 
-func options() graph.Options { return graph.Options{Expr: where.Compile, JQ: jq.Compile} }
+func options() graph.Options {
+	return graph.Options{Expr: where.Compile, Fields: where.Fields, JQ: jq.Compile}
+}
 
 // plan reads and compiles a file.
 func plan(t *testing.T, text string) *graph.Plan {

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -176,6 +177,7 @@ type sinking struct {
 
 func (s *sinking) push(items []item) error {
 	out := &s.m.out.Sinks[s.index]
+	*out = slices.Grow(*out, len(items))
 	for i := range items {
 		*out = append(*out, items[i].event)
 	}
@@ -222,15 +224,19 @@ func (m *Machine) Step(ctx context.Context, now time.Time, lane int, events []pa
 	if err := m.ticks(); err != nil {
 		return m.take(err)
 	}
-	items := make([]item, len(events))
-	for i := range events {
-		items[i] = item{event: events[i], from: origin{lane, m.lanes[lane].Events + int64(i)}}
-	}
+	from := m.lanes[lane].Events
 	m.lanes[lane].Events += int64(len(events))
-	if m.done || len(items) == 0 {
+	if m.done || len(events) == 0 {
 		return m.take(nil)
 	}
-	return m.take(m.give(m.tops[lane], items))
+	items := m.items[:0] // no stage keeps the slice
+	for i := range events {
+		items = append(items, item{event: events[i], from: origin{lane, from + int64(i)}})
+	}
+	m.items = items
+	err := m.give(m.tops[lane], items)
+	clear(items)
+	return m.take(err)
 }
 
 // Tick passes on what waits no longer.

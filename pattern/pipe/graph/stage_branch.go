@@ -50,7 +50,7 @@ func side(n node, items []item) error {
 // routing gives some events to another pipe instead.
 type routing struct {
 	stage
-	when eval
+	when *eval
 	to   []node
 	away []item
 }

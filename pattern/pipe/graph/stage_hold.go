@@ -147,7 +147,7 @@ func (s *batching) load(text []byte) error {
 // deduping leaves out what came before.
 type deduping struct {
 	each
-	key  eval
+	key  *eval
 	seen *pipe.Seen
 }
 
@@ -304,7 +304,7 @@ func (s *delaying) due() (time.Time, bool) {
 // throttling passes items as fast as a rule allows, those of a key in their order.
 type throttling struct {
 	holding
-	key   eval
+	key   *eval
 	rule  *throttle.Rule
 	keys  map[string][]uint64
 	fresh int // keys that were added since the idle ones were forgotten

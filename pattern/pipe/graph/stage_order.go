@@ -14,7 +14,7 @@ const mostSorted = 100_000
 // sorting keeps all events and gives them in order at the end.
 type sorting struct {
 	stage
-	key     eval
+	key     *eval
 	reverse bool
 	kept    []item
 }
@@ -225,7 +225,7 @@ func (s *counting) load(text []byte) error { return json.Unmarshal(text, &s.kept
 // joining makes one of equal events that follow each other.
 type joining struct {
 	stage
-	key   eval
+	key   *eval
 	count bool
 	last  *item // the first of the run
 	by    string

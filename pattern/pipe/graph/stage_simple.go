@@ -14,10 +14,14 @@ import (
 )
 
 // eval is a compiled expression over an event.
-type eval func(e *parley.Event, data any) (any, error)
+type eval struct {
+	run  func(e *parley.Event, data any) (any, error)
+	all  bool  // it looks at all of the data,
+	need *need // or at these members, nil = none
+}
 
 // expr compiles the expression of a parameter; nil when it was not given.
-func (c *compiler) expr(s *spec, param string) (eval, error) {
+func (c *compiler) expr(s *spec, param string) (*eval, error) {
 	text := s.text(param)
 	if text == "" {
 		return nil, nil
@@ -30,19 +34,44 @@ func (c *compiler) expr(s *spec, param string) (eval, error) {
 		e, _ := errorsAs(err)
 		return nil, s.wrong(param, e.Detail, e.Fix)
 	}
-	return f, nil
+	x := &eval{run: f, all: true}
+	if c.o.Fields == nil {
+		return x, nil
+	}
+	if paths, ok := c.o.Fields(text); ok {
+		x.all = false
+		if len(paths) > 0 {
+			x.need = needs(paths)
+		}
+	}
+	return x, nil
 }
 
 // on evaluates an expression for an item.
-func (f eval) on(it *item) (any, error) {
-	data, err := it.value()
+func (f *eval) on(it *item) (any, error) {
+	data, err := f.data(it)
 	if err != nil {
 		return nil, err
 	}
-	return f(&it.event, data)
+	return f.run(&it.event, data)
 }
 
-func (f eval) truth(it *item) (bool, error) {
+// data decodes what the expression looks at.
+func (f *eval) data(it *item) (any, error) {
+	switch {
+	case f.all || it.state != notYet:
+		return it.value()
+	case f.need == nil:
+		return nil, nil
+	case it.event.Data != nil && (it.event.DataContentType == "" || parley.IsJSON(it.event.DataContentType)):
+		if part, err := decodeOnly(it.event.Data, f.need); err == nil {
+			return part, nil
+		}
+	}
+	return it.value()
+}
+
+func (f *eval) truth(it *item) (bool, error) {
 	v, err := f.on(it)
 	if err != nil {
 		return false, err
@@ -55,7 +84,7 @@ func (f eval) truth(it *item) (bool, error) {
 }
 
 // key gives what an expression says as text.
-func (f eval) key(it *item) (string, error) {
+func (f *eval) key(it *item) (string, error) {
 	v, err := f.on(it)
 	if err != nil {
 		return "", err
@@ -206,10 +235,11 @@ func makeSplit(c *compiler, s *spec) (node, error) {
 		return to, nil
 	}
 	list := func(it *item, to []item) ([]item, error) {
-		v, err := it.value()
-		if err == nil && f != nil {
-			v, err = f.on(it)
+		read := it.value
+		if f != nil {
+			read = func() (any, error) { return f.on(it) }
 		}
+		v, err := read()
 		all, ok := v.([]any)
 		if err == nil && !ok {
 			err = parley.Errorf(parley.Unprocessable, "there is %s where a list is needed", kindOf(v))

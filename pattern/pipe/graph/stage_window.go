@@ -52,9 +52,9 @@ func mergeFigures(into *figures, from figures) {
 type windowing struct {
 	stage
 	open    *pipe.Windower[figures]
-	key     eval
-	time    eval
-	of      eval
+	key     *eval
+	time    *eval
+	of      *eval
 	collect bool
 	idle    time.Duration
 	late    []node
@@ -71,7 +71,7 @@ func makeWindow(c *compiler, s *spec) (node, error) {
 		e, _ := errorsAs(err)
 		return nil, s.wrong("", e.Detail, "give a size, as in window 1m, or --gap for sessions; --slide is at most the size")
 	}
-	for param, f := range map[string]*eval{"key": &w.key, "time": &w.time, "of": &w.of} {
+	for param, f := range map[string]**eval{"key": &w.key, "time": &w.time, "of": &w.of} {
 		if *f, err = c.expr(s, param); err != nil {
 			return nil, err
 		}

@@ -1,14 +1,11 @@
 package graph
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
-	"math/big"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -25,9 +22,6 @@ const (
 	isText
 	isBytes
 )
-
-// MaxDepthOfData bounds how deep JSON data may be.
-const MaxDepthOfData = 1000
 
 // value gives an item's data as a value of JSON: maps, slices, strings, int,
 // *big.Int, float64, bool and nil. Text is a string; other bytes are one in base64.
@@ -51,75 +45,6 @@ func (it *item) value() (any, error) {
 		it.data, it.state = base64.StdEncoding.EncodeToString(e.Data), isBytes
 	}
 	return it.data, nil
-}
-
-func decode(data []byte) (any, error) {
-	if depthOf(data) > MaxDepthOfData {
-		return nil, parley.Errorf(parley.TooLarge, "the data is over %d levels deep", MaxDepthOfData)
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, parley.Errorf(parley.Unprocessable, "the data is not JSON: %w", err)
-	}
-	if d.More() {
-		return nil, parley.Errorf(parley.Unprocessable, "the data is not JSON: there is something behind it")
-	}
-	return numbers(v)
-}
-
-// depthOf counts brackets, those in strings too: it is at least the depth.
-func depthOf(data []byte) (most int) {
-	depth := 0
-	for _, c := range data {
-		switch c {
-		case '[', '{':
-			depth++
-			most = max(most, depth)
-		case ']', '}':
-			depth--
-		}
-	}
-	return most
-}
-
-var errNumber = errors.New("a number is too large")
-
-// numbers makes Go numbers of those in JSON.
-func numbers(v any) (any, error) {
-	var err error
-	switch v := v.(type) {
-	case json.Number:
-		text := string(v)
-		if n, err := strconv.Atoi(text); err == nil {
-			return n, nil
-		}
-		if !strings.ContainsAny(text, ".eE") && len(text) <= 400 {
-			n, ok := new(big.Int).SetString(text, 10)
-			if ok {
-				return n, nil
-			}
-		}
-		f, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return nil, parley.Errorf(parley.Unprocessable, "%w: %.20s…", errNumber, text)
-		}
-		return f, nil
-	case []any:
-		for i := range v {
-			if v[i], err = numbers(v[i]); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		for k := range v {
-			if v[k], err = numbers(v[k]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return v, nil
 }
 
 // become makes another event of an item: its data is JSON now. index tells several
