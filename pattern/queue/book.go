@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -21,6 +22,7 @@ type book struct {
 	queue  string
 	term   uint64
 	secret [secretSize]byte
+	sealer *sealer // of the secret
 
 	leases map[int64]*lease
 	ends   index  // of leases, by when they end
@@ -43,6 +45,7 @@ type lease struct {
 
 func newBook(m *machine, queue string, term uint64, secret [secretSize]byte) *book {
 	b := &book{machine: m, queue: queue, term: term, secret: secret, leases: make(map[int64]*lease)}
+	b.sealer = newSealer(&b.secret)
 	b.ends.valid = func(i item) bool {
 		l := b.leases[i.id]
 		return l != nil && l.until == i.key
@@ -120,7 +123,7 @@ func (b *book) grant(to mover, now int64, n int, visibility int64, worker string
 		b.watch(id)
 		e := b.entries[id]
 		g := granted{
-			Token: token{b.term, id, b.number}.seal(b.queue, &b.secret), ID: id, Place: e.place,
+			Token: token{b.term, id, b.number}.seal(b.queue, b.sealer), ID: id, Place: e.place,
 			Priority: int(e.prio), Attempt: int(e.attempts), Until: now + visibility, For: visibility,
 			unread: e.unread,
 		}
@@ -139,7 +142,7 @@ func (b *book) watch(id int64) {
 
 // find gives the job of a lease that is not over.
 func (b *book) find(text string, now int64) (int64, *lease, error) {
-	t, err := openToken(text, b.queue, b.term, &b.secret)
+	t, err := openToken(text, b.queue, b.term, b.sealer)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -165,6 +168,36 @@ type settlement struct {
 
 	Progress *Progress `json:"progress,omitempty"`
 	Result   *Output   `json:"result,omitempty"`
+}
+
+// ackAll acks the jobs of all settlements that are plain, in one move.
+func (b *book) ackAll(to mover, now int64, list []settlement) []*problem {
+	problems := make([]*problem, len(list))
+	ids := make([]int64, 0, len(list))
+	var at []int
+	var held []*lease
+	for i := range list {
+		if !list[i].plain() {
+			continue
+		}
+		id, l, err := b.find(list[i].Lease, now)
+		if err != nil {
+			problems[i] = problemOf(err)
+			continue
+		}
+		ids, at, held = append(ids, id), append(at, i), append(held, l)
+		delete(b.leases, id) // so that it is not found again
+	}
+	if len(ids) == 0 {
+		return problems
+	}
+	if err := to.Move(encodeIDs(moveAck, slices.Clone(ids))); err != nil {
+		for k, id := range ids {
+			problems[at[k]], b.leases[id] = problemOf(err), held[k]
+			b.watch(id)
+		}
+	}
+	return problems
 }
 
 // settle settles one lease. ack, if not nil, makes the ack of a job.

@@ -81,14 +81,14 @@ func (p *problem) err() error {
 // handle implements shard.Handler.
 func (o *owner) handle(ctx context.Context, in []byte) ([]byte, error) {
 	var r request
-	if err := json.Unmarshal(in, &r); err != nil {
-		return nil, parley.Errorf(parley.Invalid, "a request to the queue's owner cannot be read: %w", err)
+	if !r.decode(in) {
+		return nil, parley.Errorf(parley.Invalid, "a request to the queue's owner cannot be read")
 	}
 	out, err := o.serve(ctx, &r)
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(out)
+	return out.encode(&r)
 }
 
 func (o *owner) serve(ctx context.Context, r *request) (answer, error) {
@@ -224,16 +224,19 @@ func (o *owner) unpark(ctx context.Context, w *waiter) error {
 func (o *owner) settleAll(ctx context.Context, r *request) (out answer, err error) {
 	results := o.prepare(ctx, r.Settle)
 	err = o.do(ctx, func(tx *journal.Tx, now int64) error {
-		out.Problems = make([]*problem, len(r.Settle))
+		out.Problems = o.ackAll(tx, now, r.Settle)
 		for i, s := range r.Settle {
+			if s.Action == Ack {
+				o.churn++
+			}
+			if s.plain() {
+				continue
+			}
 			var ack func(int64) error
 			if result := results[i]; result != nil {
 				ack = func(id int64) error { return o.send(tx, result, id) }
 			}
 			out.Problems[i] = problemOf(o.settle(tx, now, s, ack))
-			if s.Action == Ack {
-				o.churn++
-			}
 		}
 		return nil
 	})

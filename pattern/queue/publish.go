@@ -40,7 +40,7 @@ func (o *owner) prepare(ctx context.Context, list []settlement) map[int]*outgoin
 		if list[i].Result == nil {
 			continue
 		}
-		t, err := openToken(list[i].Lease, o.queue, o.term, &o.secret)
+		t, err := openToken(list[i].Lease, o.queue, o.term, newSealer(&o.secret)) // o.sealer is the journal's
 		if err != nil {
 			continue
 		}

@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"log/slog"
 	"maps"
 	"slices"
@@ -127,8 +126,10 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []Job, o EnqueueOptions) ([]En
 	case len(o.IdempotencyKey) > topic.MaxIdempotencyKey:
 		return nil, parley.BadField("Idempotency-Key", "longer than 255 bytes", "send a shorter one")
 	}
-	batch, unique, err := build(q.name, jobs, time.Now())
+	b := builders.Get().(*parley.Builder) //nolint:forcetypeassert // nothing else is put there
+	batch, unique, err := build(b, q.name, jobs, time.Now())
 	if err != nil {
+		freeBuilder(b)
 		return nil, err
 	}
 	w := parley.Write{Stream: q.jobs, Batch: batch}
@@ -138,8 +139,9 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []Job, o EnqueueOptions) ([]En
 	}
 	places, err := q.log.Append(ctx, w)
 	if err != nil {
-		return nil, err
+		return nil, err // its commit may still be under way, and read the batch
 	}
+	freeBuilder(b)
 	out := make([]Enqueued, len(jobs))
 	for i := range out {
 		out[i].ID = ID(places[0].Base) + ID(i)
@@ -173,7 +175,7 @@ func (q *Queue) tellDuplicates(ctx context.Context, jobs []Job, out []Enqueued) 
 
 // ask asks the owner.
 func (q *Queue) ask(ctx context.Context, r *request) (answer, error) {
-	in, err := json.Marshal(r)
+	in, err := r.encode()
 	if err != nil {
 		return answer{}, parley.Errorf(parley.Invalid, "the request cannot be encoded: %w", err)
 	}
@@ -186,8 +188,8 @@ func (q *Queue) ask(ctx context.Context, r *request) (answer, error) {
 		return answer{}, err
 	}
 	var a answer
-	if err := json.Unmarshal(b, &a); err != nil {
-		return answer{}, parley.Errorf(parley.Internal, "the queue's owner answers what cannot be read: %w", err)
+	if !a.decode(b) {
+		return answer{}, parley.Errorf(parley.Internal, "the queue's owner answers what cannot be read")
 	}
 	return a, nil
 }

@@ -3,9 +3,11 @@ package queue
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -27,8 +29,7 @@ const (
 )
 
 // build encodes jobs into one batch. Errors name the job.
-func build(queue string, jobs []Job, now time.Time) (batch parley.Batch, unique bool, err error) {
-	var b parley.Builder
+func build(b *parley.Builder, queue string, jobs []Job, now time.Time) (batch parley.Batch, unique bool, err error) {
 	for i := range jobs {
 		e, err := jobs[i].event(queue, now)
 		before := b.Size()
@@ -45,6 +46,19 @@ func build(queue string, jobs []Job, now time.Time) (batch parley.Batch, unique 
 	}
 	batch, err = b.Batch()
 	return batch, unique, err
+}
+
+// builders are for Enqueue: their buffers would be made anew for each.
+var builders = sync.Pool{New: func() any { return new(parley.Builder) }}
+
+// keepBuffer bounds the buffers that stay in the pool.
+const keepBuffer = 256 << 10
+
+func freeBuilder(b *parley.Builder) {
+	if b.Size() <= keepBuffer {
+		b.Reset()
+		builders.Put(b)
+	}
 }
 
 func inJob(i int, err error) error {
@@ -74,10 +88,7 @@ func (j *Job) event(queue string, now time.Time) (parley.Event, error) {
 		return parley.Event{}, parley.BadField("at", "is more than ten years away", "send a time that comes")
 	}
 	e := j.Event
-	e.Extensions = make(map[string]string, len(j.Event.Extensions)+4)
-	for name, value := range j.Event.Extensions {
-		e.Extensions[name] = value
-	}
+	e.Extensions = maps.Clone(j.Event.Extensions)
 	e.ID = orElse(e.ID, topic.NewID(now))
 	e.Source = orElse(e.Source, "/queues/"+queue)
 	e.Type = orElse(e.Type, "parley.job")
@@ -164,7 +175,7 @@ func fetch(ctx context.Context, log parley.Log, stream parley.Stream, places []i
 	slices.Sort(places)
 	out := make(map[int64]stored, len(places))
 	for len(places) > 0 {
-		run, err := log.Read(ctx, parley.Place{Stream: stream, At: parley.Position(places[0])}, fetchSize)
+		run, err := log.Read(ctx, parley.Place{Stream: stream, At: parley.Position(places[0])}, min(fetchSize, 4096*len(places)))
 		switch code := parley.CodeOf(err); {
 		case err != nil && (code == parley.Trimmed || code == parley.Damaged):
 			places = places[1:]
@@ -176,6 +187,9 @@ func fetch(ctx context.Context, log parley.Log, stream parley.Stream, places []i
 		for r, err := range run.Records() {
 			if err != nil {
 				continue
+			}
+			if int64(r.Position) > places[len(places)-1] {
+				break
 			}
 			if _, wanted := slices.BinarySearchFunc(places, int64(r.Position), cmp.Compare[int64]); wanted {
 				if s, ok := parse(r); ok {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"hash"
 	"strings"
 
 	"github.com/parleyhq/parley"
@@ -27,22 +28,35 @@ const (
 )
 
 // seal makes the text of a token.
-func (t token) seal(queue string, secret *[secretSize]byte) string {
+func (t token) seal(queue string, with *sealer) string {
 	b := binary.AppendUvarint(nil, t.term)
 	b = binary.AppendUvarint(appendID(b, t.id), t.number)
-	return queue + "~" + base64.RawURLEncoding.EncodeToString(append(b, mac(queue, b, secret)...))
+	return queue + "~" + base64.RawURLEncoding.EncodeToString(append(b, with.mac(queue, b)...))
 }
 
-func mac(queue string, body []byte, secret *[secretSize]byte) []byte {
-	h := hmac.New(sha256.New, secret[:])
-	h.Write(append(append([]byte(queue), '~'), body...))
-	return h.Sum(nil)[:macSize]
+// sealer makes and checks the macs of one owner. It is for one goroutine at a time.
+type sealer struct {
+	hash hash.Hash
+	buf  []byte // scratch
+}
+
+func newSealer(secret *[secretSize]byte) *sealer {
+	return &sealer{hash: hmac.New(sha256.New, secret[:])}
+}
+
+// mac is good until the next one.
+func (s *sealer) mac(queue string, body []byte) []byte {
+	s.hash.Reset()
+	s.buf = append(append(append(s.buf[:0], queue...), '~'), body...)
+	_, _ = s.hash.Write(s.buf) // never fails
+	s.buf = s.hash.Sum(s.buf[:0])
+	return s.buf[:macSize]
 }
 
 // open reads a token of the queue, and checks it if it is of the given term: the
 // secrets of other terms are gone, and so are their leases. Errors: Invalid for
 // what is no token, is another queue's or forged; Conflict for another term's.
-func openToken(text, queue string, term uint64, secret *[secretSize]byte) (token, error) {
+func openToken(text, queue string, term uint64, with *sealer) (token, error) {
 	name, err := QueueOf(text)
 	if err != nil {
 		return token{}, err
@@ -63,7 +77,7 @@ func openToken(text, queue string, term uint64, secret *[secretSize]byte) (token
 	if t.term != term {
 		return t, ended("the queue's owner has changed since, and with it all leases ended")
 	}
-	if !hmac.Equal(sum, mac(queue, body, secret)) {
+	if !hmac.Equal(sum, with.mac(queue, body)) {
 		return token{}, notLease()
 	}
 	return t, nil

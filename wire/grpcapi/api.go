@@ -11,9 +11,11 @@ import (
 	rls "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/reflection"
 
 	"github.com/parleyhq/parley"
@@ -99,8 +101,10 @@ type API struct {
 	routes map[string]*door.Route // by full method
 	server *grpc.Server
 	health *health.Server
-	life   context.Context //nolint:containedctx // ends the calls that would never end
-	end    context.CancelFunc
+	// buffers are for messages that are written by hand, and given back when sent.
+	buffers mem.BufferPool
+	life    context.Context //nolint:containedctx // ends the calls that would never end
+	end     context.CancelFunc
 }
 
 // New builds the door. Serve opens it.
@@ -130,7 +134,7 @@ func New(opt Options) (*API, error) {
 		opt.Schemas = schema.New(nil, schema.Options{}) // never written
 	}
 	opt.Limits = opt.Limits.withDefaults()
-	a := &API{opt: opt, routes: map[string]*door.Route{}, health: health.NewServer()}
+	a := &API{opt: opt, routes: map[string]*door.Route{}, health: health.NewServer(), buffers: newBuffers()}
 	a.life, a.end = context.WithCancel(opt.Context)
 	table := append(Routes(), envoyRoute)
 	for i := range table {
@@ -143,7 +147,7 @@ func New(opt Options) (*API, error) {
 func (a *API) build() *grpc.Server {
 	options := []grpc.ServerOption{
 		grpc.StreamInterceptor(a.bounded),
-		grpc.ForceServerCodecV2(newCodec()),
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto"), a.buffers}),
 		grpc.MaxRecvMsgSize(a.opt.Limits.Message),
 		grpc.MaxConcurrentStreams(a.opt.Limits.Streams),
 		grpc.MaxHeaderListSize(maxHeader),

@@ -26,13 +26,13 @@ type codec struct {
 	buffers mem.BufferPool
 }
 
-// newCodec makes one with buffers of every power of two from 256 bytes to 4 MiB.
-func newCodec() codec {
+// newBuffers makes a pool of buffers of every power of two from 256 bytes to 4 MiB.
+func newBuffers() mem.BufferPool {
 	buffers, err := mem.NewBinaryTieredBufferPool(8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22)
 	if err != nil { // only for a power that no machine has
-		buffers = mem.DefaultBufferPool()
+		return mem.DefaultBufferPool()
 	}
-	return codec{encoding.GetCodecV2("proto"), buffers}
+	return buffers
 }
 
 // Marshal implements encoding.CodecV2.

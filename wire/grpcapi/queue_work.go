@@ -127,7 +127,7 @@ func (s *service) openWork(stream workStream, open *parleyv1.WorkOpen) (*working
 func (w *working) run(live context.Context, first *parleyv1.WorkRequest, in <-chan *parleyv1.WorkRequest, ended <-chan error) error {
 	leasing, stop := context.WithCancel(live)
 	go w.leaseAll(leasing) // ends when want is closed
-	err := w.send(nil, nil)
+	err := w.stream.Send(&parleyv1.WorkResponse{})
 	if err == nil {
 		err = w.take(first, true)
 	}
@@ -186,7 +186,7 @@ func (w *working) serve(live context.Context, in <-chan *parleyv1.WorkRequest, e
 			}
 		case b := <-w.settled:
 			w.count(b)
-			if err := w.send(nil, b.answer()); err != nil {
+			if err := w.stream.Send(&parleyv1.WorkResponse{Settled: b.answer()}); err != nil {
 				return err
 			}
 		case err := <-ended:
@@ -259,12 +259,14 @@ func (w *working) push(list []queue.Lease) error {
 			size += fieldSize(responseJobs, leasedSize(&list[n]))
 			n++
 		}
-		b := make([]byte, 0, size)
+		buf := w.service.api.buffers.Get(size)
+		b := (*buf)[:0]
 		for i := range list[:n] {
 			b = appendLeased(b, responseJobs, &list[i])
 			w.hand[list[i].Token] = held{now.Add(list[i].Visibility), list[i].Visibility}
 		}
-		if err := w.send(b, nil); err != nil {
+		*buf = b
+		if err := w.stream.SendMsg(&encoded{mem.BufferSlice{mem.NewBuffer(buf, w.service.api.buffers)}}); err != nil {
 			w.unsent = append(w.unsent, tokensOf(list[n:])...)
 			return err
 		}
@@ -275,14 +277,6 @@ func (w *working) push(list []queue.Lease) error {
 
 // responseJobs is the number of WorkResponse.jobs.
 const responseJobs = 1
-
-// send sends jobs in their wire form, or an answer, or neither.
-func (w *working) send(jobs []byte, s *parleyv1.Settled) error {
-	if jobs == nil {
-		return w.stream.Send(&parleyv1.WorkResponse{Settled: s})
-	}
-	return w.stream.SendMsg(&encoded{mem.BufferSlice{mem.SliceBuffer(jobs)}})
-}
 
 // settle settles what is in a message.
 func (w *working) settle(m *parleyv1.WorkRequest) {
