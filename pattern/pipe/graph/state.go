@@ -18,7 +18,7 @@ type snapshot struct {
 	Done    bool                       `json:"done,omitempty"`
 	Waiting int                        `json:"waiting,omitempty"`
 	Lanes   []laneState                `json:"lanes"`
-	Stages  map[string]json.RawMessage `json:"stages,omitempty"` // by path
+	Stages  map[string]json.RawMessage `json:"stages,omitempty"` // by name, or else by path
 }
 
 // Snapshot gives all that the machine's stages remember, as JSON. Taken between two
@@ -35,7 +35,7 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		if err != nil {
 			return nil, parley.Errorf(parley.Internal, "the state of stage %s: %w", n.common().spec.name, err)
 		}
-		s.Stages[n.common().spec.path] = text
+		s.Stages[n.common().spec.key()] = text
 	}
 	return json.Marshal(s)
 }
@@ -52,7 +52,7 @@ func (m *Machine) Restore(state []byte) error {
 		return &parley.Error{Code: parley.Conflict, Detail: "the state is that of another pipe, or of this one before its stages were changed", Fix: "begin without state, or take the change back"}
 	}
 	for _, n := range m.nodes {
-		text, there := s.Stages[n.common().spec.path]
+		text, there := s.Stages[n.common().spec.key()]
 		k, ok := n.(keeping)
 		if !there || !ok {
 			continue
@@ -65,6 +65,17 @@ func (m *Machine) Restore(state []byte) error {
 	return nil
 }
 
+// key is what a stage's state is known by: a name, so that it may move, or else its
+// place.
+func (s *spec) key() string { return stateKey(s.step, s.path) }
+
+func stateKey(s Step, path string) string {
+	if s.Name != "" {
+		return "=" + s.Name
+	}
+	return path
+}
+
 // print is what two plans have in common whose states fit each other: the sources
 // and all stages with state, with their arguments and places.
 func (p *Plan) print() string {
@@ -74,7 +85,7 @@ func (p *Plan) print() string {
 		for i, s := range steps {
 			path := prefix + "." + strconv.Itoa(i)
 			if stateful(s.Kind) {
-				h.Write([]byte(path + " " + s.Text() + "\n"))
+				h.Write([]byte(stateKey(s, path) + " " + s.Text() + "\n"))
 			}
 			for _, k := range []string{"sources", "to", "late"} {
 				for j, branch := range s.Args[k].Pipes {

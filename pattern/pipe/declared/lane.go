@@ -1,0 +1,169 @@
+package declared
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/pattern/pipe"
+	"github.com/parleyhq/parley/pattern/pipe/graph"
+	"github.com/parleyhq/parley/pattern/pipe/local"
+	"github.com/parleyhq/parley/pattern/pubsub"
+)
+
+// lane reads one source.
+type lane struct {
+	o     *owner
+	index int
+	spec  graph.Spec
+	sub   *pubsub.Subscription      // of topics
+	src   pipe.Source[parley.Event] // of others
+	limit atomic.Int64              // events at a time; 0 = mostChunk
+	taken []parley.Place            // what the worker has stepped over; the worker's
+	ended chan struct{}
+
+	mu     sync.Mutex
+	places []parley.Place // where it reads
+}
+
+// arrival is some events of a source, and the place behind them.
+type arrival struct {
+	lane   int
+	events []parley.Event
+	cursor string         // "" = the source has no places
+	places []parley.Place // at or before that place
+	err    error
+}
+
+// Bounds of one arrival; a single event may be larger.
+const (
+	mostChunk  = 500
+	chunkBytes = 512 << 10
+)
+
+// subscribe opens a topic source: behind a cursor, or where its step says.
+func (o *owner) subscribe(ctx context.Context, s graph.Spec, cursor string) (*pubsub.Subscription, error) {
+	from := pubsub.Earliest()
+	if cursor != "" {
+		from = pubsub.After(cursor)
+	} else if text := s.Text("from"); text != "" {
+		var err error
+		if from, err = pubsub.ParseFrom(text); err != nil {
+			return nil, err
+		}
+	}
+	return o.r.opt.Hub.Subscribe(ctx, pubsub.Request{Topics: s.Words("name"), From: from})
+}
+
+func (o *owner) openLane(ctx context.Context, i int, s graph.Spec, cursor string) (*lane, error) {
+	l := &lane{o: o, index: i, spec: s, ended: make(chan struct{})}
+	l.limit.Store(int64(o.limit))
+	var err error
+	if s.Kind != "topic" {
+		l.src, err = local.OpenSource(ctx, s, o.env())
+		return l, err
+	}
+	if l.sub, err = o.subscribe(ctx, s, cursor); err != nil {
+		return nil, err
+	}
+	l.places = l.sub.Places()
+	l.taken = l.places
+	return l, nil
+}
+
+// read gives what comes to the worker, until ctx ends or something fails.
+func (l *lane) read(ctx context.Context, to chan<- arrival) {
+	defer close(l.ended)
+	defer l.close()
+	for {
+		var err error
+		if l.sub != nil {
+			err = l.nextOfTopic(ctx, to)
+		} else {
+			var events []parley.Event
+			events, err = l.src.Next(ctx)
+			own := make([]parley.Event, len(events)) // the source may use its buffers again
+			for i := range events {
+				own[i] = events[i].Clone()
+			}
+			if err == nil || len(own) > 0 {
+				l.give(ctx, to, arrival{lane: l.index, events: own})
+			}
+		}
+		if err != nil {
+			l.give(ctx, to, arrival{lane: l.index, err: err})
+			return
+		}
+	}
+}
+
+func (l *lane) give(ctx context.Context, to chan<- arrival, a arrival) {
+	select {
+	case to <- a:
+	case <-ctx.Done():
+	}
+}
+
+func (l *lane) close() {
+	if l.sub != nil {
+		l.sub.Close()
+		return
+	}
+	if c, ok := l.src.(io.Closer); ok {
+		_ = c.Close() // it was only read
+	}
+}
+
+// nextOfTopic waits for what a subscription has next.
+func (l *lane) nextOfTopic(ctx context.Context, to chan<- arrival) error {
+	before := l.sub.Places()
+	l.mu.Lock()
+	l.places = before
+	l.mu.Unlock()
+	d, err := l.sub.Next(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range d.Notices {
+		if n.Kind == pubsub.Reset {
+			return &parley.Error{Code: parley.BadCursor, Field: "pipe", Detail: "the place that the pipe had in " + n.Topic + " cannot be read: " + n.Err().Error(), Fix: "put the pipe with another from: in its source, to begin there"}
+		}
+		l.o.meter.lose()
+		l.o.r.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "events were gone before a pipe had read them", slog.String("pipe", l.o.e.name), slog.String("topic", n.Topic), slog.String("what", n.Kind.String()))
+	}
+	a, size := arrival{lane: l.index, places: before}, 0
+	for _, c := range d.Chunks {
+		views := c.Views()
+		for i := range views {
+			v := &views[i]
+			a.events = append(a.events, v.Event.Clone())
+			size += len(v.Data) + 200
+			d.Advance(v)
+			if len(a.events) >= l.most() || size >= chunkBytes {
+				a.cursor = d.Cursor()
+				l.give(ctx, to, a)
+				a.events, size = nil, 0
+			}
+		}
+	}
+	a.cursor, a.places = l.sub.Cursor(), l.sub.Places()
+	l.give(ctx, to, a) // without events too: the place has moved
+	return ctx.Err()
+}
+
+func (l *lane) most() int {
+	if n := l.limit.Load(); n > 0 {
+		return int(n)
+	}
+	return mostChunk
+}
+
+// at gives where the lane reads.
+func (l *lane) at() []parley.Place {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.places
+}

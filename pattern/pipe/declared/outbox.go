@@ -1,0 +1,272 @@
+package declared
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/journal"
+	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/pattern/pipe/graph"
+)
+
+// outbox is what waits for a commit.
+type outbox struct {
+	order  []string // topics, as they came
+	to     map[string][]outgoing
+	writes map[string][]parley.Write // of topics whose events are ready
+	in     int64                     // events that were read
+	last   arrival
+
+	events, dead int64 // that leave
+	bytes        int
+}
+
+// outgoing is an event on its way to a topic.
+type outgoing struct {
+	event parley.Event
+	sink  int // of the plan; −1 = it is a letter
+}
+
+func newOutbox() *outbox {
+	return &outbox{to: map[string][]outgoing{}, writes: map[string][]parley.Write{}}
+}
+
+func (b *outbox) eventsTo(name string) []parley.Event {
+	events := make([]parley.Event, len(b.to[name]))
+	for i, g := range b.to[name] {
+		events[i] = g.event
+	}
+	return events
+}
+
+func (b *outbox) add(name string, sink int, events []parley.Event) {
+	if !slices.Contains(b.order, name) {
+		b.order = append(b.order, name)
+	}
+	delete(b.writes, name)
+	for _, e := range events {
+		b.to[name] = append(b.to[name], outgoing{e, sink})
+		b.bytes += len(e.Data) + 200
+	}
+	b.events += int64(len(events))
+}
+
+func (b *outbox) letter(name string, e parley.Event) {
+	b.add(name, -1, []parley.Event{e})
+	b.events--
+	b.dead++
+}
+
+// store commits what was stepped, if anything was.
+func (w *worker) store(ctx context.Context) error {
+	if w.steps == 0 {
+		return nil
+	}
+	begun := time.Now()
+	if err := w.sift(ctx); err != nil {
+		return w.smaller(err)
+	}
+	state, err := w.m.Snapshot()
+	if err != nil {
+		return err
+	}
+	k := w.kept
+	k.Out += w.out.events
+	k.Dead += w.out.dead
+	if err := w.o.store(ctx, k, state, nil, w.out); err != nil {
+		return w.smaller(err)
+	}
+	w.kept = k
+	w.o.meter.committed(k, len(state), time.Since(w.began))
+	w.out, w.steps, w.commit = newOutbox(), 0, time.Now()
+	w.grow()
+	if w.pace = 0; len(state) > 64<<10 {
+		w.pace = 8 * time.Since(begun)
+	}
+	w.hold()
+	return nil
+}
+
+// sift readies what goes to topics, and fails the events that a topic would not take.
+// Where those go may be a topic, too, so that it begins again after them.
+func (w *worker) sift(ctx context.Context) error {
+	for again := true; again; {
+		again = false
+		for _, name := range w.out.order {
+			if w.out.writes[name] != nil || len(w.out.to[name]) == 0 {
+				continue
+			}
+			writes, err := w.o.r.opt.Topics.Prepare(ctx, name, w.out.eventsTo(name))
+			if err != nil && ofEvent(err) {
+				again, err = true, w.refuse(ctx, name)
+			}
+			if err != nil {
+				return err
+			}
+			w.out.writes[name] = writes
+		}
+	}
+	return nil
+}
+
+// refuse fails those events to a topic that it would not take.
+func (w *worker) refuse(ctx context.Context, name string) error {
+	list := w.out.to[name]
+	w.out.to[name] = nil
+	var good []outgoing
+	for _, g := range list {
+		_, err := w.o.r.opt.Topics.Prepare(ctx, name, []parley.Event{g.event})
+		switch {
+		case err == nil:
+			good = append(good, g)
+		case !ofEvent(err):
+			return err
+		case g.sink >= 0:
+			w.out.events--
+			if err := w.after(ctx)(w.m.Fail(ctx, time.Now(), g.sink, g.event, err, 1)); err != nil {
+				return err
+			}
+		default:
+			g.event = bare(g.event)
+			if _, e := w.o.r.opt.Topics.Prepare(ctx, name, []parley.Event{g.event}); e != nil {
+				return e
+			}
+			good = append(good, g)
+		}
+	}
+	if len(good) == len(list) && len(w.out.to[name]) == 0 { // each alone is good, and all are too many
+		w.out.to[name] = good
+		return &parley.Error{Code: parley.TooLarge, Field: "events", Detail: "the events for " + name + " do not fit one batch"}
+	}
+	w.out.to[name] = append(good, w.out.to[name]...)
+	return nil
+}
+
+// ofEvent says that a topic refuses an event for what it is.
+func ofEvent(err error) bool {
+	switch parley.CodeOf(err) {
+	case parley.Invalid, parley.TooLarge, parley.Unprocessable:
+		return true
+	}
+	return false
+}
+
+// attrBare is an attribute of a letter that is too large with its data.
+const attrBare = "deadbare"
+
+// bare is a letter that has room everywhere: without data, and with what it was.
+func bare(e parley.Event) parley.Event {
+	b := parley.Event{ID: e.ID, Source: e.Source, Type: e.Type, Time: e.Time}
+	for _, name := range []string{graph.AttrStage, graph.AttrCode, graph.AttrCause, graph.AttrAttempts} {
+		b.Set(name, e.Extensions[name])
+	}
+	b.Set(attrBare, strconv.Itoa(len(e.Data)))
+	return b
+}
+
+// smaller has a batch that is too large for one commit come again in smaller parts; a
+// single event that is too large fails.
+func (w *worker) smaller(err error) error {
+	if parley.CodeOf(err) != parley.TooLarge {
+		return err
+	}
+	switch n := int(w.out.in); {
+	case n > 1:
+		w.o.limit = max(1, n/2)
+		return errChanged
+	case n == 1 && w.out.last.cursor != "":
+		w.o.limit, w.o.poison = 1, &poison{w.out.last.lane, w.out.last.cursor, err}
+		return errChanged
+	}
+	return err
+}
+
+// grow makes parts larger again, after one that was not too large.
+func (w *worker) grow() {
+	if w.o.limit == 0 {
+		return
+	}
+	if w.o.limit *= 2; w.o.limit > mostChunk {
+		w.o.limit = 0
+	}
+	for _, l := range w.lanes {
+		l.limit.Store(int64(w.o.limit))
+	}
+}
+
+// hold keeps retention from what the pipe has not committed.
+func (w *worker) hold() {
+	for _, l := range w.lanes {
+		for _, p := range l.taken {
+			w.o.r.opt.Topics.Hold(w.o.holder(), p.Stream, p.At)
+		}
+	}
+}
+
+// store makes one commit: what goes to topics, the places in the sources, and the
+// state of the stages. Topics that no commit can take together with the journal get
+// their events before, and may get them again.
+func (o *owner) store(ctx context.Context, k kept, state []byte, adopt *adoption, out *outbox) error {
+	stored, err := pack(state)
+	if err != nil {
+		return err
+	}
+	if len(state) == 0 {
+		stored = nil
+	}
+	var writes []parley.Write
+	for _, name := range out.order {
+		if len(out.to[name]) == 0 {
+			continue
+		}
+		more, err := o.ready(ctx, name, out)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, more...)
+	}
+	return o.journal.Do(ctx, func(tx *journal.Tx) error {
+		for _, w := range writes {
+			if _, err := tx.Also(w); err != nil {
+				return err
+			}
+		}
+		return commit(tx, k, stored, adopt)
+	})
+}
+
+// ready gives the writes of a topic, or publishes what cannot ride along.
+func (o *owner) ready(ctx context.Context, name string, out *outbox) ([]parley.Write, error) {
+	writes := out.writes[name]
+	if len(writes) > journal.MaxDoWrites/2 {
+		return nil, &parley.Error{Code: parley.TooLarge, Field: "events", Detail: "one step touches " + strconv.Itoa(len(writes)) + " partitions of " + name, Fix: "use fewer partitions"}
+	}
+	for _, w := range writes {
+		ok, err := o.rides(ctx, w.Stream)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			_, _, err := o.r.opt.Topics.Publish(ctx, name, out.eventsTo(name), topic.PublishOptions{})
+			return nil, err
+		}
+	}
+	return writes, nil
+}
+
+// rides says whether one commit takes a stream and the journal.
+func (o *owner) rides(ctx context.Context, s parley.Stream) (bool, error) {
+	if ok, known := o.together[s]; known {
+		return ok, nil
+	}
+	// Two guards that compare with nothing say so.
+	_, err := o.r.log.Append(ctx, parley.Write{Stream: o.e.stream}, parley.Write{Stream: s})
+	if err != nil && parley.CodeOf(err) != parley.Apart {
+		return false, err
+	}
+	o.together[s] = err == nil
+	return err == nil, nil
+}
