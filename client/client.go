@@ -191,12 +191,15 @@ func problem(res *http.Response, body []byte) error {
 		return tls
 	}
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	var p struct{ Type, Title, Detail, Field, Fix string }
+	var p struct{ Type, Title, Detail, Field, Fix, Earliest string }
 	if media == "application/problem+json" && json.Unmarshal(body, &p) == nil {
 		if code, ok := codeOf(p.Type); ok {
 			e.Code, e.Detail, e.Field, e.Fix = code, p.Detail, p.Field, p.Fix
 			if e.Detail == "" {
 				e.Detail = p.Title
+			}
+			if p.Earliest != "" {
+				return Resumable(e, p.Earliest)
 			}
 			return e
 		}
