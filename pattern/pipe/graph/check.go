@@ -25,6 +25,8 @@ type Options struct {
 	// JQ compiles a jq program over an event's data: jq.Compile of package
 	// pattern/pipe/jq.
 	JQ func(text string) (func(ctx context.Context, data any) ([]any, error), error)
+	// JQFields is Fields for jq programs: jq.Fields.
+	JQFields func(text string) (paths [][]string, ok bool)
 	// Programs runs the programs of exec. Nil refuses them.
 	Programs Programs
 	// Endless says that the graph is to run for ever, as a declared one: sources

@@ -68,7 +68,8 @@ func appendList(b []byte, list []any) (_ []byte, err error) {
 }
 
 func appendObject(b []byte, object map[string]any) (_ []byte, err error) {
-	names := make([]string, 0, len(object))
+	var few [16]string
+	names := few[:0]
 	for name := range object {
 		names = append(names, name)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func options() graph.Options {
-	return graph.Options{Expr: where.Compile, Fields: where.Fields, JQ: jq.Compile}
+	return graph.Options{Expr: where.Compile, Fields: where.Fields, JQ: jq.Compile, JQFields: jq.Fields}
 }
 
 // plan reads and compiles a file.

@@ -53,6 +53,7 @@ type stage struct {
 	down    node
 	catcher *catching // the catch behind it, which gets what fails
 	buf     []item
+	bytes   []byte // for what is written, to be used again
 }
 
 func (s *stage) common() *stage         { return s }

@@ -244,7 +244,7 @@ func TestRestoreRefuses(t *testing.T) {
 
 // What a stage fails with because its context has ended is no dead event.
 func TestStepEnds(t *testing.T) {
-	g, err := graph.ParseText("topic a | map {} | topic b")
+	g, err := graph.ParseText("topic a | map .n + 1 | topic b")
 	if err != nil {
 		t.Fatal(err)
 	}

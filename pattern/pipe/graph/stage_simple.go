@@ -15,9 +15,8 @@ import (
 
 // eval is a compiled expression over an event.
 type eval struct {
-	run  func(e *parley.Event, data any) (any, error)
-	all  bool  // it looks at all of the data,
-	need *need // or at these members, nil = none
+	looks
+	run func(e *parley.Event, data any) (any, error)
 }
 
 // expr compiles the expression of a parameter; nil when it was not given.
@@ -34,17 +33,24 @@ func (c *compiler) expr(s *spec, param string) (*eval, error) {
 		e, _ := errorsAs(err)
 		return nil, s.wrong(param, e.Detail, e.Fix)
 	}
-	x := &eval{run: f, all: true}
-	if c.o.Fields == nil {
-		return x, nil
+	return &eval{run: f, looks: looksAt(c.o.Fields, text)}, nil
+}
+
+// looks is which of the data something looks at.
+type looks struct {
+	all  bool  // all of it,
+	need *need // or these members, nil = none
+}
+
+func looksAt(fields func(text string) ([][]string, bool), text string) looks {
+	if fields == nil {
+		return looks{all: true}
 	}
-	if paths, ok := c.o.Fields(text); ok {
-		x.all = false
-		if len(paths) > 0 {
-			x.need = needs(paths)
-		}
+	paths, ok := fields(text)
+	if !ok || len(paths) == 0 {
+		return looks{all: !ok}
 	}
-	return x, nil
+	return looks{need: needs(paths)}
 }
 
 // on evaluates an expression for an item.
@@ -56,8 +62,8 @@ func (f *eval) on(it *item) (any, error) {
 	return f.run(&it.event, data)
 }
 
-// data decodes what the expression looks at.
-func (f *eval) data(it *item) (any, error) {
+// data decodes what is looked at.
+func (f *looks) data(it *item) (any, error) {
 	switch {
 	case f.all || it.state != notYet:
 		return it.value()
@@ -198,9 +204,10 @@ func makeJQ(c *compiler, s *spec) (node, error)  { return makeProgram(c, s, fals
 
 func makeProgram(c *compiler, s *spec, one bool) (node, error) {
 	f, err := c.jq(s)
+	at := looksAt(c.o.JQFields, s.text("jq"))
 	n := &each{}
 	n.do = func(it *item, to []item) ([]item, error) {
-		data, err := it.value()
+		data, err := at.data(it)
 		if err != nil {
 			return to, err
 		}

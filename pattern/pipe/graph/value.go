@@ -1,13 +1,13 @@
 package graph
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/parleyhq/parley"
@@ -50,11 +50,12 @@ func (it *item) value() (any, error) {
 // become makes another event of an item: its data is JSON now. index tells several
 // of one from each other.
 func (s *stage) become(it *item, v any, index int) (item, error) {
-	data, err := encode(v)
+	b, err := appendValue(s.bytes[:0], v)
 	if err != nil {
 		return item{}, err
 	}
-	out := s.with(it, data, "application/json", index)
+	s.bytes = b
+	out := s.with(it, bytes.Clone(b), "application/json", index)
 	out.data, out.state = v, isJSON
 	return out, nil
 }
@@ -83,12 +84,18 @@ func (m *Machine) source() string {
 // id derives the id of an event from what it was made of, the stage that made it and
 // which of several it is: whoever makes it again makes the same id.
 func (s *stage) id(parts ...string) string {
-	h := sha256.New()
-	var size [8]byte
-	for _, p := range append([]string{s.m.plan.Graph.Name, s.spec.path}, parts...) {
-		binary.BigEndian.PutUint64(size[:], uint64(len(p)))
-		h.Write(size[:])
-		h.Write([]byte(p))
+	b := appendPart(appendPart(s.bytes[:0], s.m.plan.Graph.Name), s.spec.path)
+	for _, p := range parts {
+		b = appendPart(b, p)
 	}
-	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)[:16]))
+	s.bytes = b
+	sum := sha256.Sum256(b)
+	return lowerHex.EncodeToString(sum[:16])
+}
+
+// lowerHex is RFC 4648 §7 in small letters, without padding.
+var lowerHex = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+func appendPart(b []byte, part string) []byte {
+	return append(binary.BigEndian.AppendUint64(b, uint64(len(part))), part...)
 }

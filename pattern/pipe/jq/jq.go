@@ -38,7 +38,15 @@ func Compile(text string) (func(ctx context.Context, data any) ([]any, error), e
 	if err != nil {
 		return nil, parley.BadField("jq", "the program cannot be used: "+err.Error(), "see the manual of jq")
 	}
-	return func(ctx context.Context, data any) ([]any, error) { return run(ctx, code, data) }, nil
+	p, plain := plainOf(query)
+	return func(ctx context.Context, data any) ([]any, error) {
+		if plain {
+			if v, ok := p.run(data); ok {
+				return []any{v}, nil
+			}
+		}
+		return run(ctx, code, data)
+	}, nil
 }
 
 var errSlow = errors.New("jq takes too long")
