@@ -15,6 +15,10 @@
 // three of which one crashes, each crew with a queue of its own. It takes admin, enqueue
 // and work on lab.>.
 //
+// A run with consumer groups has one topic read by several groups, one of which seeks
+// back and one of which comes late, and by a subscriber that comes late. It takes admin
+// and consume on lab.>, too.
+//
 // The caller's own token makes the topic, publishes and reads, so whoever may run a
 // lab may do no more by it than without it: it takes manage, publish and read on
 // lab.>. One run at a time, at most 30 s and 1,000 events; a machine that is late for its

@@ -23,7 +23,8 @@ type Options struct {
 	Runs int
 }
 
-// Lab answers GET /lab/lanes, POST /lab/run, POST /lab/limits and POST /lab/queue.
+// Lab answers GET /lab/lanes, POST /lab/run, POST /lab/limits, POST /lab/queue and POST
+// /lab/groups.
 type Lab struct {
 	opt  Options
 	mux  *http.ServeMux
@@ -42,6 +43,7 @@ func New(opt Options) *Lab {
 	l.mux.HandleFunc("POST /lab/run", l.run)
 	l.mux.HandleFunc("POST /lab/limits", l.limits)
 	l.mux.HandleFunc("POST /lab/queue", l.queue)
+	l.mux.HandleFunc("POST /lab/groups", l.groups)
 	return l
 }
 
@@ -51,7 +53,7 @@ func (l *Lab) Serves(r *http.Request) bool { return strings.HasPrefix(r.URL.Path
 // ServeHTTP implements http.Handler.
 func (l *Lab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, pattern := l.mux.Handler(r); pattern == "" {
-		fail(w, r, &parley.Error{Code: parley.NotFound, Field: "path", Detail: "nothing is at " + r.Method + " " + r.URL.Path, Fix: "use GET /lab/lanes, POST /lab/run, POST /lab/limits or POST /lab/queue"})
+		fail(w, r, &parley.Error{Code: parley.NotFound, Field: "path", Detail: "nothing is at " + r.Method + " " + r.URL.Path, Fix: "use GET /lab/lanes, POST /lab/run, POST /lab/limits, POST /lab/queue or POST /lab/groups"})
 		return
 	}
 	l.mux.ServeHTTP(w, r)
@@ -65,13 +67,14 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 type About struct {
 	Lanes       []Lane       `json:"lanes"`
 	Limits      []Experiment `json:"limits"`
-	Crews       []Crew       `json:"crews"` // of a run with a work queue
+	Crews       []Crew       `json:"crews"`   // of a run with a work queue
+	Readers     []Reader     `json:"readers"` // of a run with consumer groups
 	MaxDuration Duration     `json:"max_duration"`
 	MaxEvents   int          `json:"max_events"`
 }
 
 func (l *Lab) lanes(w http.ResponseWriter, _ *http.Request) {
-	body, _ := json.Marshal(About{Lanes: Lanes(), Limits: Experiments(), Crews: Crews(), MaxDuration: Duration(MaxDuration), MaxEvents: MaxEvents}) // plain values
+	body, _ := json.Marshal(About{Lanes: Lanes(), Limits: Experiments(), Crews: Crews(), Readers: Readers(), MaxDuration: Duration(MaxDuration), MaxEvents: MaxEvents}) // plain values
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache")
 	_, _ = w.Write(append(body, '\n')) // the client is gone when it fails

@@ -20,6 +20,7 @@ import (
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
+	consumers "github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 	"github.com/parleyhq/parley/wire/httpapi"
@@ -47,7 +48,8 @@ func serve(t *testing.T, identify door.Identifier) *server {
 	if err := limits.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
-	hub := pubsub.NewHub(log, topics, cursor.NewSealer(cursor.Key{Secret: [32]byte{1}}), pubsub.Options{})
+	sealer := cursor.NewSealer(cursor.Key{Secret: [32]byte{1}})
+	hub := pubsub.NewHub(log, topics, sealer, pubsub.Options{})
 	queues, err := queue.NewRegistry(log, new(shard.Local), queue.RegistryOptions{AutoCreate: true, Topics: topics})
 	if err != nil {
 		t.Fatal(err)
@@ -55,9 +57,16 @@ func serve(t *testing.T, identify door.Identifier) *server {
 	if err := queues.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
+	groups, err := consumers.New(log, new(shard.Local), topics, consumers.Options{Sealer: sealer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := groups.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
 	lives := door.NewLives()
 	home := door.Listen(memnet.Listen(1<<20), nil, door.Limits{})
-	api, err := httpapi.New(httpapi.Options{Topics: topics, Hub: hub, Lives: lives, Context: ctx, Home: home, Identify: identify, Access: httpapi.Access{Local: true}, Throttle: limits, Admission: door.Limited(limits), Queues: queues})
+	api, err := httpapi.New(httpapi.Options{Topics: topics, Hub: hub, Lives: lives, Context: ctx, Home: home, Identify: identify, Access: httpapi.Access{Local: true}, Throttle: limits, Admission: door.Limited(limits), Queues: queues, Groups: groups})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +75,7 @@ func serve(t *testing.T, identify door.Identifier) *server {
 	work.Go(func() { _ = hub.Run(ctx) })
 	work.Go(func() { _ = topics.Run(ctx) })
 	work.Go(func() { _ = queues.Run(ctx) })
+	work.Go(func() { _ = groups.Run(ctx) })
 	work.Go(func() { _ = lives.Run(ctx) })
 	work.Go(func() { _ = home.Run() })
 	work.Go(func() { _ = srv.Serve(home) })
@@ -102,6 +112,10 @@ type result struct {
 	queue QueueOpening // of a run with a work queue
 	spans []Span
 	crews []CrewFigures
+
+	groups  GroupsOpening // of a run with consumer groups
+	acts    []Act
+	readers map[string]GroupFigures
 }
 
 func (s *server) post(t *testing.T, body string, header ...string) result {
@@ -124,7 +138,7 @@ func (s *server) postTo(t *testing.T, path, body string, header ...string) resul
 	}
 	w := &answer{header: http.Header{}}
 	s.lab.ServeHTTP(w, r)
-	out := result{status: w.status, figures: map[string]Figures{}, limits: map[string]LimitFigures{}}
+	out := result{status: w.status, figures: map[string]Figures{}, limits: map[string]LimitFigures{}, readers: map[string]GroupFigures{}}
 	if w.status != http.StatusOK {
 		if err := json.Unmarshal(w.body.Bytes(), &out.problem); err != nil {
 			t.Fatalf("%d: %s", w.status, w.body.Bytes())
@@ -155,6 +169,13 @@ func (out *result) parse(t *testing.T, body string) {
 			out.queue = *line.QueueOpening
 		case line.QueueClosing != nil:
 			out.took, out.crews = line.QueueClosing.Took, line.QueueClosing.Figures
+		case line.GroupsOpening != nil:
+			out.groups = *line.GroupsOpening
+		case line.GroupsClosing != nil:
+			out.took = line.GroupsClosing.Took
+			for _, f := range line.GroupsClosing.Figures {
+				out.readers[f.Lane] = f
+			}
 		case line.Closing != nil:
 			out.took = line.Closing.Took
 			for _, f := range line.Closing.Figures {
@@ -169,6 +190,7 @@ func (out *result) parse(t *testing.T, body string) {
 		out.trace = append(out.trace, line.Trace...)
 		out.calls = append(out.calls, line.Calls...)
 		out.spans = append(out.spans, line.Spans...)
+		out.acts = append(out.acts, line.Acts...)
 	}
 }
 

@@ -24,6 +24,10 @@ type Line struct {
 	QueueOpening *QueueOpening `json:"queue_opening,omitempty"` // of a run with a work queue
 	Spans        []Span        `json:"spans,omitempty"`
 	QueueClosing *QueueClosing `json:"queue_closing,omitempty"`
+
+	GroupsOpening *GroupsOpening `json:"groups_opening,omitempty"` // of a run with consumer groups
+	Acts          []Act          `json:"acts,omitempty"`
+	GroupsClosing *GroupsClosing `json:"groups_closing,omitempty"`
 }
 
 // Start is what is known before the run.
@@ -116,7 +120,7 @@ func (l *lines) write(line Line) {
 }
 
 func (l *lines) rest(one experiment) {
-	if line := one.news(); len(line.Trace)+len(line.Calls)+len(line.Spans) > 0 {
+	if line := one.news(); len(line.Trace)+len(line.Calls)+len(line.Spans)+len(line.Acts) > 0 {
 		l.write(line)
 	}
 }
