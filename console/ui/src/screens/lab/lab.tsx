@@ -9,6 +9,8 @@ import { FigureTable } from './figures';
 import { LimitLab } from './limits';
 import type { Experiment } from './limitrun';
 import { Messages } from './messages';
+import { QueueLab } from './queue';
+import type { Crew } from './queuerun';
 import { Run, type Lane, type Request } from './run';
 
 const number = (text: string | null, otherwise: number) => (text && /^\d+$/.test(text) ? Number(text) : otherwise);
@@ -23,25 +25,26 @@ function requestIn(query: URLSearchParams, lanes: Lane[]): Request {
   };
 }
 
-interface About { lanes: Lane[]; limits: Experiment[] }
+interface About { lanes: Lane[]; limits: Experiment[]; crews: Crew[] }
 
 /** What there is to run, one kind at a time. */
 export function Lab() {
-  const [about, setAbout] = useState<About>({ lanes: [], limits: [] });
+  const [about, setAbout] = useState<About>({ lanes: [], limits: [], crews: [] });
   const [problem, setProblem] = useState<Problem | null>(null);
   useEffect(() => {
     json<About>('/lab/lanes').then((a) => { setAbout(a); setProblem(null); }, (err) => setProblem(problemOf(err)));
   }, [token.value]);
-  const shown = about.limits.find((e) => e.name === place.value.query.get('show'));
-  const kinds = [['', 'Delivery'], ...about.limits.map((e) => [e.name, e.title])] as [string, string][];
+  const asked = place.value.query.get('show');
+  const shown = about.limits.find((e) => e.name === asked);
+  const kinds = [['', 'Delivery'], ...about.limits.map((e) => [e.name, e.title]), ['queue', 'Work queue']] as [string, string][];
   return (
     <div class="screen">
       <header class="screen-head">
         <h1>Lab</h1>
-        <Tabs label="Experiment" tabs={kinds} value={shown?.name ?? ''} onChange={(name) => go(to(['lab'], { show: name }))} />
+        <Tabs label="Experiment" tabs={kinds} value={shown?.name ?? (asked === 'queue' ? asked : '')} onChange={(name) => go(to(['lab'], { show: name }))} />
       </header>
       {problem && problem.status !== 401 && <ErrorPanel problem={problem} />}
-      {shown ? <LimitLab key={shown.name} experiment={shown} /> : <Delivery lanes={about.lanes} />}
+      {asked === 'queue' ? <QueueLab crews={about.crews} /> : shown ? <LimitLab key={shown.name} experiment={shown} /> : <Delivery lanes={about.lanes} />}
     </div>
   );
 }

@@ -83,8 +83,8 @@ function Table({ jobs, state, chosen, now, onSelect }: { jobs: Job[]; state: Sta
       <table class="grid dense jobs-table" data-testid="jobs">
         <thead><tr><th scope="col">Job</th>{heads[state].map((h) => <th key={h} scope="col" class={h === 'Attempts' ? 'num' : ''}>{h}</th>)}<th scope="col" class="num">Priority</th><th scope="col">Key</th><th scope="col">Data</th></tr></thead>
         <tbody>
-          {jobs.map((j) => (
-            <tr key={j.id} class={j.id === chosen ? 'chosen' : ''} onClick={(e) => { if (!(e.target as Element).closest('button')) onSelect(j.id); }}>
+          {jobs.map((j, i) => (
+            <tr key={i} class={j.id === chosen ? 'chosen' : ''} onClick={(e) => { if (!(e.target as Element).closest('button')) onSelect(j.id); }}>
               <th scope="row"><button class="link mono" aria-expanded={j.id === chosen} onClick={() => onSelect(j.id)}>{j.id}</button></th>
               <Cells j={j} state={state} now={now} />
               <td class="num">{j.priority}</td>

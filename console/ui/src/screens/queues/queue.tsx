@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { json } from '../../api';
+import { json, type Problem } from '../../api';
 import { cli, sh } from '../../code';
 import { count, duration } from '../../format';
 import { useKeys } from '../../keys';
@@ -19,7 +19,9 @@ type Open = '' | 'enqueue' | 'settings' | 'pause' | 'purge' | 'delete';
 
 /** One queue: its backlog as it moves, its jobs, and what can be done about them. */
 export function QueueScreen({ name }: { name: string }) {
-  const { value: queue, problem, look } = usePoll((signal) => json<Queue>(queuePath(name), { signal }), 500, [name]);
+  const [missing, miss] = useState(false); // then it is looked for at leisure
+  const { value: queue, problem, look } = usePoll((signal) => json<Queue>(queuePath(name), { signal }), missing ? 3000 : 500, [name, missing]);
+  useEffect(() => miss(problem?.status === 404), [problem]);
   const [history, setHistory] = useState<Sample[]>([]);
   const [dialog, open] = useState<Open>('');
   useEffect(() => {
@@ -29,8 +31,20 @@ export function QueueScreen({ name }: { name: string }) {
     { keys: 'p', does: 'enqueue jobs', run: () => open('enqueue') },
     { keys: 'e', does: 'change the settings', run: () => open('settings') },
   ]);
-  const enqueuing = dialog === 'enqueue' && <Enqueue queue={name} onClose={() => open('')} onDone={look} />;
-  if (problem?.status === 404) return <Missing name={name} onEnqueue={() => open('enqueue')}>{enqueuing}</Missing>;
+  const close = () => open('');
+  return (
+    <>
+      {problem?.status === 404 ? <Missing name={name} onEnqueue={() => open('enqueue')} /> : <Present name={name} queue={queue} problem={problem} history={history} onOpen={open} />}
+      {dialog === 'enqueue' && <Enqueue queue={name} onClose={close} onDone={look} />}
+      {queue && dialog === 'settings' && <SettingsDialog queue={queue} onClose={close} onDone={look} />}
+      {queue && dialog === 'pause' && <PauseDialog queue={queue} onClose={close} onDone={look} />}
+      {queue && dialog === 'purge' && <PurgeDialog queue={queue} onClose={close} onDone={look} />}
+      {queue && dialog === 'delete' && <DeleteDialog queue={queue} onClose={close} onDone={() => go(to(['queues']))} />}
+    </>
+  );
+}
+
+function Present({ name, queue, problem, history, onOpen: open }: { name: string; queue: Queue | null; problem: Problem | null; history: Sample[]; onOpen: (dialog: Open) => void }) {
   return (
     <div class="screen">
       <header class="screen-head">
@@ -52,21 +66,15 @@ export function QueueScreen({ name }: { name: string }) {
           <Contents queue={queue} />
         </>
       )}
-      {enqueuing}
-      {queue && dialog === 'settings' && <SettingsDialog queue={queue} onClose={() => open('')} onDone={look} />}
-      {queue && dialog === 'pause' && <PauseDialog queue={queue} onClose={() => open('')} onDone={look} />}
-      {queue && dialog === 'purge' && <PurgeDialog queue={queue} onClose={() => open('')} onDone={look} />}
-      {queue && dialog === 'delete' && <DeleteDialog queue={queue} onClose={() => open('')} onDone={() => go(to(['queues']))} />}
     </div>
   );
 }
 
-function Missing({ name, onEnqueue, children }: { name: string; onEnqueue: () => void; children: preact.ComponentChildren }) {
+function Missing({ name, onEnqueue }: { name: string; onEnqueue: () => void }) {
   return (
     <div class="screen">
       <header class="screen-head"><h1><a href="/queues" class="crumb">Queues</a><span class="crumb" aria-hidden="true">/</span><span class="mono">{name}</span></h1></header>
       <Empty title={`There is no queue ${name}`} command={cli(`parley queue push ${sh(name)} '{"hello": "world"}'`)}>It is made with its first job: by a command, or <button class="link" onClick={onEnqueue}>here</button>.</Empty>
-      {children}
     </div>
   );
 }

@@ -45,7 +45,7 @@ export function timeline(job: Job, end: End | null, now: number, maxAttempts: nu
   const of = most > 0 ? `${job.attempts} of ${most} attempts` : `${job.attempts} attempts, without limit`;
   if (job.state === 'delayed') steps.push({ kind: 'next', tone: 'warn', at: moment(job.due, now), title: job.attempts > 0 ? `Next try ${away(job.due, now)}` : `Rests; ready ${away(job.due, now)}`, details: job.attempts > 0 ? [of] : [] });
   if (job.state === 'ready') steps.push({ kind: 'next', tone: 'warn', at: '', title: 'Waits for a worker', details: job.attempts > 0 ? [of] : [] });
-  if (job.state === 'dead') steps.push({ kind: 'dead', tone: 'bad', at: moment(job.died, now), title: `Dead after ${job.attempts} ${job.attempts === 1 ? 'attempt' : 'attempts'}`, details: job.reason ? [job.reason] : [] });
+  if (job.state === 'dead') steps.push({ kind: 'dead', tone: 'bad', at: moment(job.died, now), title: `Dead after ${job.attempts} ${job.attempts === 1 ? 'attempt' : 'attempts'}`, details: job.reason && job.reason !== history[history.length - 1]?.cause ? [job.reason] : [] });
   return steps;
 }
 
