@@ -112,6 +112,9 @@ func (m overHTTP) Fetch(ctx context.Context, r stream.FetchRequest, wait time.Du
 	if r.MaxBytes != 0 {
 		v.Set("max_bytes", strconv.Itoa(r.MaxBytes))
 	}
+	if r.Commit {
+		v.Set("commit", "true")
+	}
 	var in fetchedJSON
 	if _, err := m.c.once(ctx, request{method: http.MethodGet, url: m.url(v, "events"), within: wait + patience}, &in); err != nil {
 		return nil, err

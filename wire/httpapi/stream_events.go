@@ -41,6 +41,7 @@ func (a *API) eventsRoute() door.Route {
 			{Name: "after", In: "query", Type: "string", Description: "the cursor of the last answer; without it the committed places"},
 			{Name: "limit", In: "query", Type: "integer", Default: "100", Description: "most events to answer with, at most 1000"},
 			{Name: "max_bytes", In: "query", Type: "integer", Default: "1048576", Description: "about how much the events may have together, at most 8388608; one always comes"},
+			{Name: "commit", In: "query", Type: "boolean", Default: "false", Description: "what is before after is committed when a rebalance takes partitions away"},
 			{Name: "wait", In: "query", Type: "duration", Default: "0s", Description: "hold the request until there are events or another generation, at most 55s"},
 		},
 		Example: `curl "http://127.0.0.1:7275/v1/groups/billing/events?member=$MEMBER&generation=1&wait=25s"`,
@@ -66,6 +67,9 @@ func eventsRequest(c *door.Call) (r stream.FetchRequest, wait time.Duration, err
 		return r, 0, err
 	}
 	if r.MaxBytes, err = countParam(c.Query, "max_bytes", stream.DefaultMaxBytes, stream.LargestMaxBytes); err != nil {
+		return r, 0, err
+	}
+	if r.Commit, err = boolParam(c.Query, "commit"); err != nil {
 		return r, 0, err
 	}
 	wait, err = spanParam(c.Query, "wait", stream.MaxWait)
