@@ -58,7 +58,7 @@ func (r *request) decode(in []byte) bool {
 	if in[0] == hotLease {
 		r.Op = "lease"
 		r.Max, r.Wait, r.Visibility, r.Worker = int(d.number()), time.Duration(d.number()), int64(d.number()), d.next()
-		return !d.bad && d.text == "" && r.Max <= MaxLease && r.Wait >= 0 && r.Visibility >= 0
+		return !d.bad && d.text == "" && r.Max >= 0 && r.Max <= MaxLease && r.Wait >= 0 && r.Visibility >= 0
 	}
 	n := d.number()
 	if d.bad = d.bad || n > MaxSettle; d.bad {

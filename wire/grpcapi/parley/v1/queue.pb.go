@@ -88,6 +88,7 @@ func (SettleAction) EnumDescriptor() ([]byte, []int) {
 type JobState int32
 
 const (
+	// In a request: what it says for itself.
 	JobState_JOB_STATE_UNSPECIFIED JobState = 0
 	// It waits for a worker.
 	JobState_JOB_STATE_READY JobState = 1
@@ -462,7 +463,7 @@ type Enqueued struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Names the job within its queue.
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The job that was there already, when this one was dropped for its unique; else 0.
+	// The job that is there already, when this one was dropped for its unique; else 0.
 	Duplicate     int64 `protobuf:"varint,2,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2790,9 +2791,9 @@ type QueueSettings struct {
 	Concurrency *int32 `protobuf:"varint,4,opt,name=concurrency,proto3,oneof" json:"concurrency,omitempty"`
 	// How fast jobs are leased: "100/s"; empty is no limit.
 	Rate *string `protobuf:"bytes,5,opt,name=rate,proto3,oneof" json:"rate,omitempty"`
-	// The topic that dead jobs are published to: default "QUEUE.dead"; "-" is none.
+	// The topic that dead jobs are published to: empty is "QUEUE.dead", "-" none.
 	DeadLetter *string `protobuf:"bytes,6,opt,name=dead_letter,json=deadLetter,proto3,oneof" json:"dead_letter,omitempty"`
-	// The topic of results: default "QUEUE.results"; "-" is none.
+	// The topic of results: empty is "QUEUE.results", "-" none.
 	Results *string `protobuf:"bytes,7,opt,name=results,proto3,oneof" json:"results,omitempty"`
 	// The topics that feed the queue; replaced as a whole.
 	Feed          *QueueFeed `protobuf:"bytes,8,opt,name=feed,proto3" json:"feed,omitempty"`
