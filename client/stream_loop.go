@@ -40,6 +40,7 @@ func (c *Consumer) run(ctx context.Context, most int, yield func([]stream.Messag
 		end()
 		<-done
 	}()
+	longest := min(c.session()/6, 30*time.Second) // several tries within a session
 	for wait := time.Duration(0); ; {
 		batch, err := c.next(ctx)
 		switch {
@@ -56,7 +57,7 @@ func (c *Consumer) run(ctx context.Context, most int, yield func([]stream.Messag
 			yield(nil, err)
 			return
 		}
-		wait = min(2*wait+250*time.Millisecond, 30*time.Second)
+		wait = min(2*wait+250*time.Millisecond, longest)
 		jittered := wait/2 + rand.N(wait)
 		var e *parley.Error
 		if errors.As(err, &e) && e.RetryAfter > jittered {
@@ -196,6 +197,14 @@ func (c *Consumer) work(ctx context.Context, batch []stream.Message, most int, y
 	return true
 }
 
+// session is how long the member may be silent.
+func (c *Consumer) session() time.Duration {
+	if c.opt.Session == 0 {
+		return stream.DefaultSession
+	}
+	return c.opt.Session
+}
+
 // late says that a batch cannot be finished any more.
 func (c *Consumer) late(l *life) bool {
 	if l.lost.Load() {
@@ -219,11 +228,7 @@ func (c *Consumer) autoCommit(ctx context.Context) {
 
 // beat gives signs of life while the body works, until ctx ends.
 func (c *Consumer) beat(ctx context.Context) {
-	session := c.opt.Session
-	if session == 0 {
-		session = stream.DefaultSession
-	}
-	tick := time.NewTicker(min(max(session/3, time.Second), beatEvery))
+	tick := time.NewTicker(min(max(c.session()/3, time.Second), beatEvery))
 	defer tick.Stop()
 	for {
 		select {
