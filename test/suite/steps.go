@@ -78,32 +78,29 @@ func (b *bench) unit(ctx context.Context) error {
 	return b.goTest(ctx, b.root, "-race", "-shuffle=on", "-timeout=300s", "./...")
 }
 
-// fuzzTime is what one target gets, besides its build.
-const fuzzTime = "2s"
+// fuzzTime is what one target gets.
+const fuzzTime = "1s"
 
-// fuzz runs the targets one by one: each takes all cores.
+// fuzz runs the targets one by one: each takes all cores. Those of a package are
+// built once.
 func (b *bench) fuzz(ctx context.Context) error {
-	targets, err := fuzzTargets(b.root)
+	packages, err := fuzzTargets(b.root)
 	if err != nil {
 		return err
 	}
-	if len(targets) == 0 {
+	if len(packages) == 0 {
 		return fmt.Errorf("no fuzz target was found below %s", b.root)
 	}
+	dir, err := os.MkdirTemp("", "parley-fuzz")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
 	failed := 0
-	for _, t := range targets {
-		at := time.Now()
-		out, err := b.fuzzOne(ctx, t)
-		if ctx.Err() != nil {
-			return ctx.Err()
+	for _, p := range packages {
+		if err := b.fuzzPackage(ctx, p, dir, &failed); err != nil {
+			return err
 		}
-		if err != nil {
-			failed++
-			fmt.Printf("FAIL %s %s: %v\n%s", t.pkg, t.name, err, out)
-			continue
-		}
-		b.passed++
-		fmt.Printf("ok   %s %s %.1fs\n", t.pkg, t.name, time.Since(at).Seconds())
 	}
 	if failed > 0 {
 		b.failed, b.counted = b.failed+failed, true
@@ -112,16 +109,41 @@ func (b *bench) fuzz(ctx context.Context) error {
 	return nil
 }
 
+func (b *bench) fuzzPackage(ctx context.Context, p fuzzed, dir string, failed *int) error {
+	binary := filepath.Join(dir, "fuzz.test")
+	if err := b.command(ctx, b.root, "go", "test", "-c", "-fuzz=Fuzz", "-o", binary, p.pkg); err != nil {
+		*failed++
+		fmt.Printf("FAIL %s: %v\n", p.pkg, err)
+		return ctx.Err()
+	}
+	for _, target := range p.targets {
+		at := time.Now()
+		out, err := b.fuzzOne(ctx, binary, p.pkg, target, dir)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			*failed++
+			fmt.Printf("FAIL %s %s: %v\n%s", p.pkg, target, err, out)
+			continue
+		}
+		b.passed++
+		fmt.Printf("ok   %s %s %.1fs\n", p.pkg, target, time.Since(at).Seconds())
+	}
+	return nil
+}
+
 // fuzzOne gives one target its time. Go's fuzzing engine now and then reports
 // the end of that time as a failure of the target, without an input: such a
 // target gets its time again, and must then end well.
-func (b *bench) fuzzOne(ctx context.Context, t fuzzTarget) (out []byte, err error) {
+func (b *bench) fuzzOne(ctx context.Context, binary, pkg, target, dir string) (out []byte, err error) {
 	for range 3 {
-		out, err = b.start(ctx, b.root, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", fuzzTime, "-parallel", "2", t.pkg).CombinedOutput()
-		if err == nil || !endOfTime(string(out)) {
+		cmd := b.start(ctx, filepath.Join(b.root, pkg), binary, "-test.run=^$", "-test.fuzz=^"+target+"$", "-test.fuzztime="+fuzzTime,
+			"-test.parallel=2", "-test.timeout=60s", "-test.fuzzcachedir="+filepath.Join(dir, "cache", pkg))
+		if out, err = cmd.CombinedOutput(); err == nil || !endOfTime(string(out)) {
 			return out, err
 		}
-		fmt.Printf("again %s %s: the fuzzing engine ran over its own deadline\n", t.pkg, t.name)
+		fmt.Printf("again %s %s: the fuzzing engine ran over its own deadline\n", pkg, target)
 	}
 	return out, err
 }
@@ -133,12 +155,16 @@ func endOfTime(out string) bool {
 
 var engineDeadline = regexp.MustCompile(`(?m)^--- FAIL: Fuzz\w+ \([0-9.]+s\)\n\s+context deadline exceeded\nFAIL$`)
 
-type fuzzTarget struct{ pkg, name string }
+// fuzzed is a package and its fuzz targets.
+type fuzzed struct {
+	pkg     string
+	targets []string
+}
 
 var fuzzFunc = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
 
-func fuzzTargets(root string) ([]fuzzTarget, error) {
-	var targets []fuzzTarget
+func fuzzTargets(root string) ([]fuzzed, error) {
+	var packages []fuzzed
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -152,11 +178,16 @@ func fuzzTargets(root string) ([]fuzzTarget, error) {
 		}
 		text, err := os.ReadFile(path)
 		for _, m := range fuzzFunc.FindAllStringSubmatch(string(text), -1) {
-			targets = append(targets, fuzzTarget{"./" + filepath.ToSlash(filepath.Dir(below)), m[1]})
+			pkg := "./" + filepath.ToSlash(filepath.Dir(below))
+			if n := len(packages); n == 0 || packages[n-1].pkg != pkg { // a folder's files come one after another
+				packages = append(packages, fuzzed{pkg: pkg})
+			}
+			last := &packages[len(packages)-1]
+			last.targets = append(last.targets, m[1])
 		}
 		return err
 	})
-	return targets, err
+	return packages, err
 }
 
 // crash kills servers, and then plants faults in the code: a test that does not
