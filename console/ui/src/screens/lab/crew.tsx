@@ -44,13 +44,13 @@ export function CrewChart(d: Drawing) {
         <g class="hill"><path d={hillPath(d, until, x)} /><text x={left - 8} y={hill - 2} text-anchor="end">left {d.jobs - done}</text></g>
         {d.crew.workers.map((w) => <text key={w} x={left - 8} y={y(w) + 4} text-anchor="end">{w}</text>)}
         {seen.map((s) => <Block key={`${s.job} ${s.attempt}`} s={s} x={x} y={y(s.worker)} until={until} />)}
+        {d.takeovers.filter((t) => t.taken <= until).map((t) => <line key={t.job} class="takeover" x1={x(t.left)} x2={x(t.taken)} y1={y(t.from)} y2={y(t.to)} />)}
         {seen.filter((s) => s.end === 'crashed' && s.ended! <= until).map((s) => (
           <g key="crash" class="crash">
             <path d={`M${x(s.ended!) - 4} ${y(s.worker) - 4}l8 8m0 -8l-8 8`} />
             <text x={x(s.ended!) + 9} y={y(s.worker) + 4}>crashed</text>
           </g>
         ))}
-        {d.takeovers.filter((t) => t.taken <= until).map((t) => <line key={t.job} class="takeover" x1={x(t.left)} x2={x(t.taken)} y1={y(t.from)} y2={y(t.to)} />)}
         {d.now < d.width && <line class="moment" x1={x(d.now)} x2={x(d.now)} y1={0} y2={bottom} />}
       </svg>
     </div>

@@ -111,7 +111,7 @@ function FigureTable({ figures, crews }: { figures: CrewFigures[]; crews: Crew[]
   const most = Math.max(...figures.map((f) => f.drained), 1);
   return (
     <div class="scroll-x" role="region" tabIndex={0} aria-label="Figures">
-      <table class="grid figures" data-testid="figures">
+      <table class="grid figures tight" data-testid="figures">
         <thead><tr><th scope="col">Crew</th><th scope="col" class="num">Done</th><th scope="col" class="num">Drained after, ms</th><th scope="col" class="num">Leases</th><th scope="col">Who did what</th><th scope="col">Taken over</th><th scope="col" class="num">Requests</th><th scope="col" class="num">Bytes up</th><th scope="col" class="num">Bytes down</th></tr></thead>
         <tbody>
           {figures.map((f) => (
