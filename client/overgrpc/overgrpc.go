@@ -1,5 +1,5 @@
-// Package overgrpc is the Go SDK's gRPC transport: publishing, and subscriptions
-// that move to and from the other transports with the same cursor. It is apart
+// Package overgrpc is the Go SDK's gRPC transport: publishing, work queues, and
+// subscriptions that move to and from the other transports with the same cursor. It is apart
 // from package client so that only those who use it link gRPC.
 //
 //	g, err := overgrpc.Dial("127.0.0.1:7276", overgrpc.Options{})
@@ -49,6 +49,7 @@ type Transport struct {
 	conn      *grpc.ClientConn
 	publish   parleyv1.PublishClient
 	subscribe parleyv1.SubscribeClient
+	queues    parleyv1.QueuesClient
 	target    string
 	token     string
 }
@@ -76,7 +77,7 @@ func Dial(target string, o Options) (*Transport, error) {
 	if err != nil {
 		return nil, parley.BadField("target", err.Error(), "write it like 127.0.0.1:7276")
 	}
-	return &Transport{target: name, conn: conn, publish: parleyv1.NewPublishClient(conn), subscribe: parleyv1.NewSubscribeClient(conn), token: o.Token}, nil
+	return &Transport{target: name, conn: conn, publish: parleyv1.NewPublishClient(conn), subscribe: parleyv1.NewSubscribeClient(conn), queues: parleyv1.NewQueuesClient(conn), token: o.Token}, nil
 }
 
 // Close ends all calls.
@@ -226,8 +227,7 @@ func fromStatus(target string, err error) error {
 	for _, d := range st.Details() {
 		switch d := d.(type) {
 		case *errdetails.ErrorInfo:
-			// ErrorInfo writes KEY_REUSED what a problem document writes key-reused.
-			if code, ok := parley.CodeNamed(strings.ReplaceAll(strings.ToLower(d.GetReason()), "_", "-")); ok {
+			if code, ok := codeNamed(d.GetReason()); ok {
 				e.Code = code
 			}
 		case *errdetails.BadRequest:

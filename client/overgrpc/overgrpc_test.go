@@ -9,11 +9,13 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/cursor"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/client/overgrpc"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/wire/door"
 	"github.com/parleyhq/parley/wire/grpcapi"
 )
@@ -28,14 +30,22 @@ func dial(t *testing.T) *overgrpc.Transport {
 		t.Fatal(err)
 	}
 	hub := pubsub.NewHub(log, topics, cursor.NewSealer(), pubsub.Options{})
+	queues, err := queue.NewRegistry(log, new(shard.Local), queue.RegistryOptions{AutoCreate: true, Topics: topics})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := queues.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
 	lives := door.NewLives()
-	api, err := grpcapi.New(grpcapi.Options{Topics: topics, Hub: hub, Lives: lives, Context: ctx})
+	api, err := grpcapi.New(grpcapi.Options{Topics: topics, Hub: hub, Queues: queues, Lives: lives, Context: ctx})
 	if err != nil {
 		t.Fatal(err)
 	}
 	wire := memnet.Listen(1 << 20)
 	var work sync.WaitGroup
 	work.Go(func() { _ = hub.Run(ctx) })
+	work.Go(func() { _ = queues.Run(ctx) })
 	work.Go(func() { _ = lives.Run(ctx) })
 	work.Go(func() { _ = api.Serve(wire) }) // ends by Stop
 	g, err := overgrpc.Dial("parley.test", overgrpc.Options{Dial: func(ctx context.Context, _ string) (net.Conn, error) { return wire.Dial(ctx, "", "") }})

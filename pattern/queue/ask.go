@@ -37,13 +37,14 @@ func (r *request) encode() ([]byte, error) {
 	return json.Marshal(r)
 }
 
-func allPlain(list []settlement) bool {
-	for i := range list {
-		if !list[i].plain() {
-			return false
-		}
+func allPlain(list []settlement) bool { return len(list) > 0 && plainRun(list) == len(list) }
+
+// plainRun is how many settlements at the beginning are plain.
+func plainRun(list []settlement) (n int) {
+	for n < len(list) && list[n].plain() {
+		n++
 	}
-	return len(list) > 0
+	return n
 }
 
 // plain says that a settlement is an ack and nothing else.

@@ -170,16 +170,10 @@ type settlement struct {
 	Result   *Output   `json:"result,omitempty"`
 }
 
-// ackAll acks the jobs of all settlements that are plain, in one move.
-func (b *book) ackAll(to mover, now int64, list []settlement) []*problem {
-	problems := make([]*problem, len(list))
-	ids := make([]int64, 0, len(list))
-	var at []int
-	var held []*lease
+// ackAll acks the jobs of plain settlements in one move.
+func (b *book) ackAll(to mover, now int64, list []settlement, problems []*problem) {
+	ids, at, held := make([]int64, 0, len(list)), make([]int, 0, len(list)), make([]*lease, 0, len(list))
 	for i := range list {
-		if !list[i].plain() {
-			continue
-		}
 		id, l, err := b.find(list[i].Lease, now)
 		if err != nil {
 			problems[i] = problemOf(err)
@@ -189,7 +183,7 @@ func (b *book) ackAll(to mover, now int64, list []settlement) []*problem {
 		delete(b.leases, id) // so that it is not found again
 	}
 	if len(ids) == 0 {
-		return problems
+		return
 	}
 	if err := to.Move(encodeIDs(moveAck, slices.Clone(ids))); err != nil {
 		for k, id := range ids {
@@ -197,7 +191,6 @@ func (b *book) ackAll(to mover, now int64, list []settlement) []*problem {
 			b.watch(id)
 		}
 	}
-	return problems
 }
 
 // settle settles one lease. ack, if not nil, makes the ack of a job.

@@ -224,19 +224,23 @@ func (o *owner) unpark(ctx context.Context, w *waiter) error {
 func (o *owner) settleAll(ctx context.Context, r *request) (out answer, err error) {
 	results := o.prepare(ctx, r.Settle)
 	err = o.do(ctx, func(tx *journal.Tx, now int64) error {
-		out.Problems = o.ackAll(tx, now, r.Settle)
-		for i, s := range r.Settle {
-			if s.Action == Ack {
-				o.churn++
-			}
-			if s.plain() {
+		out.Problems = make([]*problem, len(r.Settle))
+		for i := 0; i < len(r.Settle); i++ {
+			if n := plainRun(r.Settle[i:]); n > 0 {
+				o.ackAll(tx, now, r.Settle[i:i+n], out.Problems[i:i+n])
+				o.churn += n
+				i += n - 1
 				continue
 			}
+			s := r.Settle[i]
 			var ack func(int64) error
 			if result := results[i]; result != nil {
 				ack = func(id int64) error { return o.send(tx, result, id) }
 			}
 			out.Problems[i] = problemOf(o.settle(tx, now, s, ack))
+			if s.Action == Ack {
+				o.churn++
+			}
 		}
 		return nil
 	})
