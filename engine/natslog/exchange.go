@@ -46,6 +46,8 @@ type exchange struct {
 	waiting map[uint64]*call
 	last    uint64
 	sweeper *time.Timer // runs while somebody waits
+
+	calls sync.Pool // of *call
 }
 
 // call is one request under way, and is used again for others.
@@ -61,10 +63,9 @@ type call struct {
 // sweep is how often calls are looked at that may be late.
 const sweep = 100 * time.Millisecond
 
-var calls = sync.Pool{New: func() any { return &call{done: make(chan bool, 1)} }}
-
 func newExchange(nc *nats.Conn) (*exchange, error) {
 	x := &exchange{nc: nc, prefix: nc.NewInbox() + ".", waiting: make(map[uint64]*call)}
+	x.calls.New = func() any { return &call{done: make(chan bool, 1)} }
 	sub, err := nc.Subscribe(x.prefix+"*", x.answer)
 	if err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func (x *exchange) answer(m *nats.Msg) {
 // begin makes a place for the answers to a request that is about to be sent. Each
 // call that begins is cancelled or waited for.
 func (x *exchange) begin(each time.Duration, until func(*nats.Msg) bool) (id uint64, reply string, c *call) {
-	c = calls.Get().(*call) //nolint:errcheck // the pool makes nothing else
+	c = x.calls.Get().(*call) //nolint:errcheck // the pool makes nothing else
 	c.first, c.more, c.until, c.each, c.late = nil, nil, until, each, time.Now().Add(each)
 	x.mu.Lock()
 	x.last++
@@ -154,7 +155,7 @@ func (x *exchange) drop(id uint64, c *call) {
 	if !x.cancel(id) {
 		<-c.done
 	}
-	calls.Put(c)
+	x.calls.Put(c)
 }
 
 // wait waits for all answers, for as long as some come. The errors are errLate,
@@ -165,14 +166,14 @@ func (x *exchange) wait(ctx context.Context, id uint64, c *call) (first *nats.Ms
 	case whole = <-c.done:
 	case <-ctx.Done():
 		if x.cancel(id) {
-			calls.Put(c)
+			x.calls.Put(c)
 			return nil, nil, ctx.Err()
 		}
 		whole = <-c.done
 	}
 	first, more = c.first, c.more
 	c.first, c.more, c.until = nil, nil, nil
-	calls.Put(c)
+	x.calls.Put(c)
 	if !whole {
 		return nil, nil, errLate
 	}

@@ -101,6 +101,9 @@ func connect(o Options) (*nats.Conn, error) {
 	if o.TLS != nil {
 		opts = append(opts, nats.Secure(o.TLS))
 	}
+	if o.Dial != nil {
+		opts = append(opts, nats.SetCustomDialer(dialer(o.Dial)))
+	}
 	nc, err := nats.Connect(o.URL, opts...)
 	if err != nil {
 		e := &parley.Error{Code: parley.Unavailable, Field: "url", Detail: "no NATS server at " + HideUser(o.URL) + " lets us in: " + err.Error(), Fix: "start the servers, or name those that run", Err: err}

@@ -3,6 +3,7 @@ package natslog
 import (
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"regexp"
 
 	"github.com/parleyhq/parley"
@@ -40,10 +41,18 @@ type Options struct {
 	// Synced says that the servers run with sync_interval: always. Without it a
 	// warning says what a power cut can take away.
 	Synced bool
+	// Dial makes the connections to the servers. Default: those of the system.
+	Dial func(network, address string) (net.Conn, error)
 	// Logger hears of the connection and of what looks unsafe. Default:
 	// slog.Default.
 	Logger *slog.Logger
 }
+
+// dialer is Options.Dial as the client library takes it.
+type dialer func(network, address string) (net.Conn, error)
+
+// Dial implements nats.CustomDialer.
+func (d dialer) Dial(network, address string) (net.Conn, error) { return d(network, address) }
 
 var prefixes = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 

@@ -20,6 +20,15 @@
 //	(d) consumer groups are spoken by HTTP alone so far
 //	(e) queues are spoken by HTTP, and by the client over it
 //
+// Patterns with a machine run over two nodes of a cluster of NATS servers too, in
+// test/cluster: one that the doors are opened on, and another that owns the machines.
+//
+//	over two nodes   near                 http   client   grpc
+//	stream           natslog+natshost     (n)    (n)      (n)
+//	queue            natslog+natshost     (n)    (n)      (n)
+//
+//	(n) a door asks the library as near does; test/cluster speaks to the doors of two servers besides
+//
 // A row is the suite of a pattern, but for the last: together moves readers from
 // door to door, and breaks their connections. A column is a door:
 //
@@ -29,7 +38,7 @@
 //	grpc     wire/grpcapi
 //
 // and a cell lists the engines, each with the host behind it that runs a pattern's
-// machine, as memlog+local: that of one process.
+// machine, as memlog+local: that of one process, or natslog+natshost.
 //
 // # How it runs
 //

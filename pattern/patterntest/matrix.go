@@ -36,9 +36,9 @@ var (
 	reason = regexp.MustCompile(`^(\([a-z]\)) (.+)$`)
 )
 
-// parseTable reads the table out of a package comment: an indented block whose
-// first line begins with the word pattern, and an indented block of reasons.
-func parseTable(source string) (*table, error) {
+// parseTable reads a table out of a package comment: an indented block whose first
+// line begins with head, and an indented block of reasons.
+func parseTable(source, head string) (*table, error) {
 	t := &table{reasons: map[string]string{}}
 	for line := range strings.Lines(source) {
 		text, indented := strings.CutPrefix(line, "//\t")
@@ -49,11 +49,12 @@ func parseTable(source string) (*table, error) {
 			if t.doors != nil && len(t.reasons) > 0 {
 				return t, t.check()
 			}
+		case t.doors == nil && fields[0] != head:
 		case why != nil:
 			t.reasons[why[1]] = why[2]
-		case t.doors == nil && fields[0] == "pattern":
+		case t.doors == nil:
 			t.doors = fields[1:]
-		case t.doors != nil:
+		default:
 			if len(fields) != len(t.doors)+1 {
 				return nil, fmt.Errorf("row %q has %d cells for %d doors", text, len(fields)-1, len(t.doors))
 			}
@@ -61,6 +62,11 @@ func parseTable(source string) (*table, error) {
 		}
 	}
 	return t, t.check()
+}
+
+// names says whether a pattern has a row.
+func (t *table) names(pattern string) bool {
+	return slices.ContainsFunc(t.rows, func(r row) bool { return r.pattern == pattern })
 }
 
 func parseCells(texts []string) []cell {

@@ -19,7 +19,7 @@ package x
 `
 
 func TestParseTable(t *testing.T) {
-	tab, err := parseTable(small)
+	tab, err := parseTable(small, "pattern")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestParseTable(t *testing.T) {
 		"there is no table":    {"pattern   near", "patterns  near"},
 		"reason (b), which is": {"(a)       disk", "(b)       disk"},
 	} {
-		if _, err := parseTable(strings.Replace(small, change[0], change[1], 1)); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := parseTable(strings.Replace(small, change[0], change[1], 1), "pattern"); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("want an error with %q, got %v", name, err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestParseTable(t *testing.T) {
 // TestWhatDiffers proves that nothing can be given and not run, or be in the table
 // and not given.
 func TestWhatDiffers(t *testing.T) {
-	tab, err := parseTable(small)
+	tab, err := parseTable(small, "pattern")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestWhatDiffers(t *testing.T) {
 }
 
 func TestMissingAndPrinted(t *testing.T) {
-	tab, err := parseTable(small)
+	tab, err := parseTable(small, "pattern")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,10 @@ import (
 )
 
 // near is the library, in the process of the log.
-type near struct{ w *patterntest.World }
+type near struct {
+	patterntest.Library
+	w *patterntest.World
+}
 
 var _ interface {
 	patterntest.Door
@@ -21,9 +24,7 @@ var _ interface {
 	patterntest.Poller
 } = near{}
 
-func openNear(w *patterntest.World) patterntest.Door { return near{w} }
-
-func (n near) Cut(time.Duration) {} // there is nothing between
+func openNear(w *patterntest.World) patterntest.Door { return near{patterntest.Library{World: w}, w} }
 
 func (n near) Ways(pattern string) []patterntest.Way {
 	switch pattern {

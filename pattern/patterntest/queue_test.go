@@ -22,14 +22,6 @@ var (
 	_ patterntest.WorkQueue = bySDK{}
 )
 
-func (n near) Queue(name string) patterntest.Jobs {
-	q, err := n.w.Queues.Ensure(n.w.Life, name)
-	if err != nil {
-		n.w.Fatal(err)
-	}
-	return q
-}
-
 func (c bySDK) Queue(name string) patterntest.Jobs { return c.client.Queue(name) }
 
 func (h overHTTP) Queue(name string) patterntest.Jobs { return httpQueue{h, base + "/queues/" + name} }

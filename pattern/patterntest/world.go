@@ -98,6 +98,9 @@ func (w *World) ownQueues() {
 // restartQueues has nobody own the queues for a while.
 func (w *World) restartQueues() {
 	w.Helper()
+	if far, ok := w.Host.(*elsewhere); ok {
+		w = far.at
+	}
 	w.stopQueues()
 	w.pass(time.Second)
 	w.ownQueues()
