@@ -197,3 +197,25 @@ func TestConsoleGroupsSeek(t *testing.T) {
 	rig.Eventually(t, "all is to be read", func() bool { return p.lag() == "100" })
 	p.accessible()
 }
+
+// TestConsoleLabGroups has one topic read by groups and a subscriber, and holds what is
+// drawn against what each promises.
+func TestConsoleLabGroups(t *testing.T) {
+	server, b := rig.Serve(t), start(t)
+	for _, look := range looks {
+		t.Run(look.name, func(t *testing.T) {
+			p := b.run(t, server.URL+"/lab?show=groups&duration=2s", look.how)
+			read, missing, again := p.figures("Read"), p.figures("Missing"), p.figures("Again")
+			if len(read) != 4 || read[0] != 40 || read[1] != 40 || read[2] != 40 || read[3]+missing[3] != 40 || missing[0]+missing[1]+missing[2] != 0 {
+				t.Errorf("read %v, missing %v", read, missing)
+			}
+			if again[0]+again[2]+again[3] != 0 || p.count("circle[data-turn='2']") != 40 {
+				t.Errorf("%v again, %d are drawn", again, p.count("circle[data-turn='2']"))
+			}
+			if text := p.text(); strings.Contains(text, "broken") || !strings.Contains(text, "again, in the same order") {
+				t.Errorf("the order: %s", text)
+			}
+			p.shot("lab-groups-" + look.name)
+		})
+	}
+}

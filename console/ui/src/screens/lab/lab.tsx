@@ -6,6 +6,8 @@ import { useKeys } from '../../keys';
 import { go, place, setQuery, to } from '../../router';
 import { Empty, ErrorPanel, Field, Tabs } from '../../ui';
 import { FigureTable } from './figures';
+import { GroupLab } from './groups';
+import type { Reader } from './grouprun';
 import { LimitLab } from './limits';
 import type { Experiment } from './limitrun';
 import { Messages } from './messages';
@@ -25,26 +27,26 @@ function requestIn(query: URLSearchParams, lanes: Lane[]): Request {
   };
 }
 
-interface About { lanes: Lane[]; limits: Experiment[]; crews: Crew[] }
+interface About { lanes: Lane[]; limits: Experiment[]; crews: Crew[]; readers: Reader[] }
 
 /** What there is to run, one kind at a time. */
 export function Lab() {
-  const [about, setAbout] = useState<About>({ lanes: [], limits: [], crews: [] });
+  const [about, setAbout] = useState<About>({ lanes: [], limits: [], crews: [], readers: [] });
   const [problem, setProblem] = useState<Problem | null>(null);
   useEffect(() => {
     json<About>('/lab/lanes').then((a) => { setAbout(a); setProblem(null); }, (err) => setProblem(problemOf(err)));
   }, [token.value]);
   const asked = place.value.query.get('show');
   const shown = about.limits.find((e) => e.name === asked);
-  const kinds = [['', 'Delivery'], ...about.limits.map((e) => [e.name, e.title]), ['queue', 'Work queue']] as [string, string][];
+  const kinds = [['', 'Delivery'], ...about.limits.map((e) => [e.name, e.title]), ['queue', 'Work queue'], ['groups', 'Groups']] as [string, string][];
   return (
     <div class="screen">
       <header class="screen-head">
         <h1>Lab</h1>
-        <Tabs label="Experiment" tabs={kinds} value={shown?.name ?? (asked === 'queue' ? asked : '')} onChange={(name) => go(to(['lab'], { show: name }))} />
+        <Tabs label="Experiment" tabs={kinds} value={shown?.name ?? (asked === 'queue' || asked === 'groups' ? asked : '')} onChange={(name) => go(to(['lab'], { show: name }))} />
       </header>
       {problem && problem.status !== 401 && <ErrorPanel problem={problem} />}
-      {asked === 'queue' ? <QueueLab crews={about.crews} /> : shown ? <LimitLab key={shown.name} experiment={shown} /> : <Delivery lanes={about.lanes} />}
+      {asked === 'groups' ? <GroupLab readers={about.readers} /> : asked === 'queue' ? <QueueLab crews={about.crews} /> : shown ? <LimitLab key={shown.name} experiment={shown} /> : <Delivery lanes={about.lanes} />}
     </div>
   );
 }
