@@ -326,7 +326,7 @@ func TestConsumerEnds(t *testing.T) {
 				r.Errorf("%v after %v", err, time.Since(begun))
 			}
 		}
-		if n := r.paths["/v1/groups/g/join"]; n < 100 || n > 2000 {
+		if n := r.paths["/v1/groups/g/join"]; n < 100 || n > 5000 {
 			r.Errorf("%d tries in an hour", n)
 		}
 	})

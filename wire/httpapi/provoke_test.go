@@ -202,7 +202,7 @@ var provoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 	},
 	parley.Overloaded: func(p *provoker) (*http.Response, string) {
 		switch p.route.Name {
-		case "poll":
+		case "poll", "partition-read":
 			p.hold()
 			return p.query("wait=5s")
 		case "websocket", "publish-batches":

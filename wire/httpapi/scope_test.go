@@ -48,7 +48,7 @@ func tokens(t *testing.T, scopes ...string) (door.Identifier, []string) {
 
 // sample is a request to a route that is right but for what a test makes wrong.
 func sample(route *door.Route) (method, path, body string, header []string) {
-	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{group}", "a", "{version}", "1", "{job}", "3", "{schedule}", "s").Replace(route.Path)
+	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{group}", "a", "{partition}", "0", "{version}", "1", "{job}", "3", "{schedule}", "s").Replace(route.Path)
 	switch route.Name {
 	case "publish":
 		body = "x"

@@ -116,7 +116,7 @@ func (a *API) streamRoutes() []door.Route {
 			},
 			Example: `curl -d '{"to": "earliest", "topics": ["orders"]}' http://127.0.0.1:7275/v1/groups/billing/seek`,
 		},
-	}, a.memberRoutes()...)
+	}, append(a.memberRoutes(), a.readRoute())...)
 }
 
 func (a *API) groupList(c *door.Call) error {
