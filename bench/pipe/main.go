@@ -1,170 +1,129 @@
-// Command pipe measures what the stages of a pipe cost for each event, beside other
-// libraries that move values through stages in one process: github.com/destel/rill
-// (channels of values) and github.com/ThreeDotsLabs/watermill (messages over a
-// GoChannel, acknowledged one by one).
+// Command pipe measures pipes.
 //
-//	go run ./pipe [-events 1000000] [-rounds 5]
+//	go run ./pipe [-what stages] [-events 1000000] [-rounds 5] [-dir DIR]
 //
-// Each does the same: numbers, three times plus one, the even ones, in batches of 100,
-// summed at the end, which is checked. Rounds alternate; the median counts.
+// stages: the cost of a stage of the library, beside other libraries that move values
+// through stages in one process: github.com/destel/rill (channels of values) and
+// github.com/ThreeDotsLabs/watermill (messages over a GoChannel, acknowledged one by
+// one). Each does the same: numbers, three times plus one, the even ones, in batches of
+// 100, summed at the end, which is checked.
+//
+// lanes: two lanes that keep the order of all events, beside two that keep none, by
+// the size of the batches that events come in.
+//
+// topics: declared pipes from topic to topic, with a where between and without one,
+// 1 KiB of JSON an event, every commit through an fsync. The log is in -dir.
+//
+// files: a file of JSON lines, filtered and mapped into another, by a pipe over
+// events and by a loop that is written for it with encoding/json.
+//
+// Rounds alternate; the median counts. The first side of lanes, topics and files is there
+// twice, so that the spread of the machine is seen.
 package main
 
 import (
 	"context"
-	"encoding/binary"
 	"flag"
 	"fmt"
-	"io"
 	"log"
+	"os"
+	"runtime"
 	"slices"
+	"syscall"
 	"time"
-
-	"github.com/ThreeDotsLabs/watermill"
-	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
-	"github.com/destel/rill"
-
-	"github.com/parleyhq/parley/pattern/pipe"
 )
 
+// side is one of what is compared. run gives the number of events that it worked on.
+type side struct {
+	name string
+	run  func(ctx context.Context) (events int, err error)
+}
+
 func main() {
-	events := flag.Int("events", 1_000_000, "numbers in a round")
+	what := flag.String("what", "stages", "stages, lanes, topics or files")
+	events := flag.Int("events", 1_000_000, "events in a round")
 	rounds := flag.Int("rounds", 5, "rounds")
+	parent := flag.String("dir", "", "where files are written; the folder of temporary ones")
 	flag.Parse()
-	sides := []struct {
-		name string
-		part int // of the events, for what is slower
-		run  func(context.Context, int) (int, error)
-	}{{"parley", 1, parley}, {"rill", 1, overRill}, {"watermill", 10, overWatermill}}
-	took := make([][]float64, len(sides))
-	for range *rounds {
+	dir, err := os.MkdirTemp(*parent, "bench-pipe")
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = measure(*what, *events, *rounds, dir)
+	if e := os.RemoveAll(dir); err == nil {
+		err = e
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func measure(what string, events, rounds int, dir string) error {
+	ctx := context.Background()
+	switch what {
+	case "stages":
+		return compare(ctx, stages(events), rounds)
+	case "lanes":
+		for _, batch := range []int{1, 16, 64, 256} {
+			fmt.Printf("batches of %d\n", batch)
+			if err := compare(ctx, lanes(events, batch), rounds); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "topics":
+		sides, stop, err := topics(ctx, events, dir)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		return compare(ctx, sides, rounds)
+	case "files":
+		sides, err := files(events, dir)
+		if err != nil {
+			return err
+		}
+		return compare(ctx, sides, rounds)
+	}
+	return fmt.Errorf("-what is %s", what)
+}
+
+// compare runs the sides by turns, and prints the medians of their times and of the
+// processor's, and what each is in parts of the first: when the machine is shared, only
+// the latter says something.
+func compare(ctx context.Context, sides []side, rounds int) error {
+	took, cost := make([][]float64, len(sides)), make([][]float64, len(sides))
+	for range rounds {
 		for i, s := range sides {
-			n := *events / s.part
-			began := time.Now()
-			got, err := s.run(context.Background(), n)
-			if want := sum(n); err != nil || got != want {
-				log.Fatalf("%s: %d, want %d: %v", s.name, got, want, err)
+			runtime.GC() // what the one before has left is not for this one
+			began, spent := time.Now(), processor()
+			n, err := s.run(ctx)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			took[i] = append(took[i], float64(time.Since(began).Nanoseconds())/float64(n))
+			cost[i] = append(cost[i], float64((processor()-spent).Nanoseconds())/float64(n))
 		}
 	}
+	fmt.Printf("%-24s %10s %23s %8s %10s %23s %8s\n", "", "ns", "", "rate", "CPU ns", "", "rate")
 	for i, s := range sides {
-		slices.Sort(took[i])
-		fmt.Printf("%-10s %8.0f ns an event (%.0f to %.0f)\n", s.name, took[i][len(took[i])/2], took[i][0], took[i][len(took[i])-1])
+		fmt.Printf("%-24s %s %s\n", s.name, spread(took[i], took[0]), spread(cost[i], cost[0]))
 	}
+	return nil
 }
 
-func sum(n int) (total int) {
-	for i := range n {
-		if v := i + 3; v%2 == 0 {
-			total += v
-		}
-	}
-	return total
+// spread tells the median, the least and the most, and the rate in parts of another.
+func spread(all, first []float64) string {
+	all, first = slices.Sorted(slices.Values(all)), slices.Sorted(slices.Values(first))
+	median := all[len(all)/2]
+	return fmt.Sprintf("%10.0f (%9.0f to %9.0f) %8.2f", median, all[0], all[len(all)-1], first[len(first)/2]/median)
 }
 
-// numbers is a source of 0 to n-1 in slices of 256.
-type numbers struct {
-	at, n int
-	buf   []int
+// processor is the time that this process had processors for.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
-
-func (s *numbers) Next(context.Context) ([]int, error) {
-	s.buf = s.buf[:0]
-	for len(s.buf) < 256 && s.at < s.n {
-		s.buf = append(s.buf, s.at)
-		s.at++
-	}
-	if s.at == s.n {
-		return s.buf, io.EOF
-	}
-	return s.buf, nil
-}
-
-// Ack has the pipe keep account of what is done, as a source over a log does.
-func (s *numbers) Ack(context.Context, int64) error { return nil }
-
-func parley(ctx context.Context, n int) (total int, err error) {
-	f := pipe.From(pipe.Source[int](&numbers{n: n}))
-	for range 3 {
-		f = pipe.Map(f, func(_ context.Context, v int) (int, error) { return v + 1, nil })
-	}
-	f = pipe.Filter(f, func(_ context.Context, v int) (bool, error) { return v%2 == 0, nil })
-	sink := pipe.SinkFunc[[]int](func(_ context.Context, batches [][]int) error {
-		for _, b := range batches {
-			for _, v := range b {
-				total += v
-			}
-		}
-		return nil
-	})
-	err = pipe.Run(ctx, pipe.Options{}, pipe.To(pipe.Batch(f, pipe.BatchOptions[int]{Count: 100}), sink))
-	return total, err
-}
-
-func overRill(_ context.Context, n int) (total int, err error) {
-	in := make(chan rill.Try[int], 256)
-	go func() {
-		defer close(in)
-		for i := range n {
-			in <- rill.Try[int]{Value: i}
-		}
-	}()
-	var f <-chan rill.Try[int] = in
-	for range 3 {
-		f = rill.OrderedMap(f, 1, func(v int) (int, error) { return v + 1, nil })
-	}
-	f = rill.OrderedFilter(f, 1, func(v int) (bool, error) { return v%2 == 0, nil })
-	err = rill.ForEach(rill.Batch(f, 100, -1), 1, func(b []int) error {
-		for _, v := range b {
-			total += v
-		}
-		return nil
-	})
-	return total, err
-}
-
-// overWatermill has no batches: each message is acknowledged when its handlers have
-// passed it on.
-func overWatermill(ctx context.Context, n int) (total int, err error) {
-	logger := watermill.NopLogger{}
-	bus := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 256}, logger)
-	router, err := message.NewRouter(message.RouterConfig{}, logger)
-	if err != nil {
-		return 0, err
-	}
-	plus := func(m *message.Message) ([]*message.Message, error) {
-		return []*message.Message{message.NewMessage(m.UUID, number(value(m)+1))}, nil
-	}
-	for i := range 3 {
-		router.AddHandler(fmt.Sprint("plus", i), fmt.Sprint(i), bus, fmt.Sprint(i+1), bus, plus)
-	}
-	done := make(chan struct{})
-	left := n
-	router.AddNoPublisherHandler("sum", "3", bus, func(m *message.Message) error {
-		if v := value(m); v%2 == 0 {
-			total += v
-		}
-		if left--; left == 0 {
-			close(done)
-		}
-		return nil
-	})
-	ended := make(chan error, 1)
-	go func() { ended <- router.Run(ctx) }()
-	<-router.Running()
-	for i := range n {
-		if err := bus.Publish("0", message.NewMessage("", number(i))); err != nil {
-			return 0, err
-		}
-	}
-	<-done
-	if err := router.Close(); err != nil {
-		return 0, err
-	}
-	return total, <-ended
-}
-
-func number(n int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
-
-func value(m *message.Message) int { return int(binary.BigEndian.Uint64(m.Payload)) }
