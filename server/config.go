@@ -24,6 +24,7 @@ type Config struct {
 	Topics    Topics
 	Queues    Queues
 	Groups    Groups
+	Pipes     Pipes
 	HTTP      HTTP
 	Limits    Limits
 	Throttle  Throttle
@@ -43,7 +44,7 @@ type Topics struct {
 func Fields() []Field {
 	var all []Field
 	for _, part := range [][]Field{
-		engineFields(), listenFields(), grpcFields(), tlsFields(), natsFields(), accessFields(), routeFields(), topicFields(), queueFields(), groupFields(), limitFields(), throttleFields(), logFields(),
+		engineFields(), listenFields(), grpcFields(), tlsFields(), natsFields(), accessFields(), routeFields(), topicFields(), queueFields(), groupFields(), pipeFields(), limitFields(), throttleFields(), logFields(),
 	} {
 		all = append(all, part...)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/parleyhq/parley/base/cursor"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/internal/run"
+	"github.com/parleyhq/parley/pattern/pipe/declared"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/stream"
@@ -34,6 +35,8 @@ type Options struct {
 	// Lab builds what serves /lab/ from the API's handler, for callers with the
 	// scope admin; nil answers 404 there.
 	Lab func(api http.Handler) http.Handler
+	// Reload asks to read the files of pipes.dir again now; nil never does.
+	Reload <-chan struct{}
 	// Started is called once the server accepts requests.
 	Started func(Addresses)
 }
@@ -53,6 +56,7 @@ type parts struct {
 	limits  *policy.Registry
 	queues  *queue.Registry
 	groups  *stream.Groups
+	pipes   *declared.Registry
 	copy    httpapi.Snapshot
 	life    context.Context //nolint:containedctx // of the server, which connections share
 }
@@ -148,6 +152,10 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	if err := s.groups(ctx, log, st.host, hub, &p, sealer); err != nil {
 		return err
 	}
+	var files *pipeFiles
+	if p.pipes, files, err = s.pipes(ctx, log, st.host, topics, hub); err != nil {
+		return err
+	}
 	home := door.Listen(at.http, s.tls, door.Limits{Connections: s.cfg.Limits.Connections, PerIP: s.cfg.Limits.PerIP})
 	api, err := s.api(p, home)
 	if err != nil {
@@ -165,6 +173,10 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	g.Add("limits", limits.Run)
 	g.Add("queues", queues.Run)
 	g.Add("groups", p.groups.Run)
+	g.Add("pipes", p.pipes.Run)
+	if files != nil {
+		g.Add("pipe files", files.run)
+	}
 	g.Add("lives", s.lives.Run)
 	if at.grpc != nil {
 		rpc, err := s.rpc(p)
@@ -184,7 +196,7 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 func (s *Server) api(p parts, home *door.Listener) (*httpapi.API, error) {
 	return httpapi.New(httpapi.Options{
 		Topics: p.topics, Schemas: p.schemas, Hub: p.hub, Lives: s.lives, Context: p.life, Home: home,
-		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, Queues: p.queues, Groups: p.groups, Observe: s.metrics, Log: s.log,
+		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, Queues: p.queues, Groups: p.groups, Pipes: p.pipes, Observe: s.metrics, Log: s.log,
 		Limits:   httpapi.Limits{Body: s.cfg.Limits.Body, Lives: s.cfg.Limits.Lives},
 		Access:   s.access(),
 		Snapshot: p.copy,

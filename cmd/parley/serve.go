@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -44,12 +47,32 @@ func (a *app) serve(ctx context.Context, flags *configFlags) error {
 	}
 	cfg, logger := loaded.Config, loaded.Config.Log.Logger(a.err)
 	opt := serverOptions(logger)
+	if cfg.Pipes.Dir != "" {
+		reload, stop := onHangup()
+		defer stop()
+		opt.Reload = reload
+	}
 	opt.Started = func(at server.Addresses) { a.started(loaded, at, opt.Console != nil) }
 	s, err := server.New(cfg, opt)
 	if err != nil {
 		return err
 	}
 	return s.Run(ctx)
+}
+
+// onHangup tells of each SIGHUP.
+func onHangup() (<-chan struct{}, func()) {
+	signals, asked := make(chan os.Signal, 1), make(chan struct{}, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		for range signals {
+			select {
+			case asked <- struct{}{}:
+			default: // it is about to be done
+			}
+		}
+	}()
+	return asked, func() { signal.Stop(signals); close(signals) }
 }
 
 // started says that the server is there: to a program, a log or a person.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/pattern/pipe/declared"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/stream"
@@ -29,14 +30,15 @@ type Options struct {
 	Context context.Context //nolint:containedctx // connections outlive their requests
 	// Home takes connections of held requests back; nil = they are closed.
 	Home      *door.Listener
-	Identify  door.Identifier  // nil = door.Open
-	Admission door.Admission   // nil = door.AdmitAll
-	Throttle  *policy.Registry // nil = the door has no routes of limits
-	Schemas   *schema.Registry // nil = the door has no routes of schemas
-	Queues    *queue.Registry  // nil = the door has no routes of queues
-	Groups    *stream.Groups   // nil = the door has no routes of groups
-	Observe   Observer         // nil = nobody
-	Log       *slog.Logger     // nil = slog.Default
+	Identify  door.Identifier    // nil = door.Open
+	Admission door.Admission     // nil = door.AdmitAll
+	Throttle  *policy.Registry   // nil = the door has no routes of limits
+	Schemas   *schema.Registry   // nil = the door has no routes of schemas
+	Queues    *queue.Registry    // nil = the door has no routes of queues
+	Groups    *stream.Groups     // nil = the door has no routes of groups
+	Pipes     *declared.Registry // nil = the door has no routes of pipes
+	Observe   Observer           // nil = nobody
+	Log       *slog.Logger       // nil = slog.Default
 	Now       func() time.Time
 	Limits    Limits
 	Access    Access
@@ -90,6 +92,7 @@ type API struct {
 	paths  map[string][]*door.Route // by path, in the order of the table
 	mux    *http.ServeMux
 	routes []door.Route
+	taps   chan struct{} // a place for each tap of a pipe
 }
 
 // New builds the door.
@@ -107,7 +110,7 @@ func New(opt Options) (*API, error) {
 		opt.Now = time.Now
 	}
 	opt.Limits = opt.Limits.withDefaults()
-	a := &API{opt: opt, paths: map[string][]*door.Route{}, mux: http.NewServeMux()}
+	a := &API{opt: opt, paths: map[string][]*door.Route{}, mux: http.NewServeMux(), taps: make(chan struct{}, maxTaps)}
 	a.routes = a.table()
 	for i := range a.routes {
 		r := &a.routes[i]

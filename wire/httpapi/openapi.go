@@ -57,7 +57,7 @@ func operation(r *door.Route) map[string]any {
 		success["content"] = content
 	}
 	responses := map[string]any{strconv.Itoa(status): success}
-	if r.Name == "topic-put" || r.Name == "limit-put" || r.Name == "queue-put" || r.Name == "schedule-put" {
+	if r.Name == "topic-put" || r.Name == "limit-put" || r.Name == "queue-put" || r.Name == "pipe-put" || r.Name == "schedule-put" {
 		responses["201"] = map[string]any{"description": "Created", "content": success["content"]}
 	}
 	addErrors(responses, r)
@@ -71,7 +71,7 @@ func operation(r *door.Route) map[string]any {
 	}
 	if r.Request != nil {
 		op["requestBody"] = map[string]any{"required": r.Method == http.MethodPost, "content": map[string]any{"application/json": map[string]any{"schema": schemaOf(reflect.TypeOf(r.Request))}}}
-	} else if r.Method == http.MethodPost {
+	} else if r.Method == http.MethodPost || r.Name == "pipe-put" {
 		op["requestBody"] = map[string]any{"content": map[string]any{"*/*": map[string]any{"schema": map[string]any{}}}}
 	}
 	return op

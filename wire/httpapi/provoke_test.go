@@ -73,7 +73,7 @@ func newProvoker(t *testing.T, name string, code parley.Code) *provoker {
 		s.Throttle = limitsOver(t, p.log, policy.Options{MaxLimits: 1, Fixed: map[string]policy.Definition{"fixed": {Limit: "1/s"}, "wide": {Limit: "concurrency 1"}}})
 		s.topics.AutoCreate, s.topics.MaxTopics = false, 3
 		s.queues.AutoCreate, s.queues.MaxQueues, s.queues.Fixed = code != parley.NotFound, 3, fixedQueue
-		s.groups.MaxGroups = 2
+		s.groups.MaxGroups, s.pipes.MaxPipes = 2, 3
 		s.Snapshot = func(context.Context, io.Writer) error { return p.log.err() }
 	})
 	for i := range p.api.routes {
@@ -103,6 +103,9 @@ func newProvoker(t *testing.T, name string, code parley.Code) *provoker {
 	if strings.HasPrefix(name, "group-") {
 		p.member = p.joinGroup("a", `{"topics":["a"]}`).Member
 	}
+	if strings.HasPrefix(name, "pipe-") {
+		p.readyPipe(t)
+	}
 	return p
 }
 
@@ -124,7 +127,7 @@ func (p *provoker) send(change func(path, body string) (string, string), header 
 
 func (p *provoker) elsewhere(name string) (*http.Response, string) {
 	return p.send(func(path, body string) (string, string) {
-		path = strings.NewReplacer("topics/a", "topics/"+name, "topic=a", "topic="+name, "limits/a", "limits/"+name, "queues/a", "queues/"+name, "leases/a~", "leases/"+name+"~", "groups/a", "groups/"+name).Replace(path)
+		path = strings.NewReplacer("topics/a", "topics/"+name, "topic=a", "topic="+name, "limits/a", "limits/"+name, "queues/a", "queues/"+name, "leases/a~", "leases/"+name+"~", "groups/a", "groups/"+name, "pipes/a", "pipes/"+name).Replace(path)
 		return path, strings.ReplaceAll(body, `"topic":"a"`, `"topic":"`+name+`"`)
 	})
 }
@@ -255,6 +258,9 @@ func provoke(t *testing.T, name string, code parley.Code) {
 	way := provoked[code]
 	if p.route.Pattern == "queue" && queueProvoked[code] != nil {
 		way = queueProvoked[code]
+	}
+	if p.route.Pattern == "pipe" && pipeProvoked[code] != nil {
+		way = pipeProvoked[code]
 	}
 	if strings.HasPrefix(name, "group-") && streamProvoked[code] != nil {
 		way = streamProvoked[code]

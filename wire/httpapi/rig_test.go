@@ -20,6 +20,10 @@ import (
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/memnet"
+	"github.com/parleyhq/parley/pattern/pipe/declared"
+	"github.com/parleyhq/parley/pattern/pipe/graph"
+	"github.com/parleyhq/parley/pattern/pipe/jq"
+	"github.com/parleyhq/parley/pattern/pipe/where"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/stream"
@@ -36,6 +40,7 @@ type setup struct {
 	// withTopics has the queues publish: dead letters and results.
 	withTopics bool
 	groups     stream.Options
+	pipes      declared.Options
 	log        parley.Log   // nil = memlog
 	listen     net.Listener // nil = in memory
 	tls        *tls.Config
@@ -97,6 +102,14 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 	if err := s.Groups.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
+	s.pipes.Topics, s.pipes.Hub, s.pipes.Logger = r.topics, hub, s.Log
+	s.pipes.Graph = graph.Options{Expr: where.Compile, JQ: jq.Compile}
+	if s.Pipes, err = declared.NewRegistry(s.log, new(shard.Local), s.pipes); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Pipes.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
 	owning, abdicate := context.WithCancel(ctx)
 	r.abdicate = abdicate
 	r.listen(&s)
@@ -117,12 +130,13 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 			served.Done()
 		}
 	}
-	done := make(chan struct{}, 7)
+	done := make(chan struct{}, 8)
 	parts := []func(){
 		func() { _ = hub.Run(ctx) },
 		func() { _ = r.topics.Run(ctx) },
 		func() { _ = r.queues.Run(owning) },
 		func() { _ = s.Groups.Run(owning) },
+		func() { _ = s.Pipes.Run(owning) },
 		func() { _ = r.lives.Run(ctx) },
 		func() { _ = r.home.Run() },
 		func() { _ = srv.Serve(r.home) },

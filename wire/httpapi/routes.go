@@ -6,7 +6,7 @@ import "github.com/parleyhq/parley/wire/door"
 func (a *API) table() []door.Route {
 	var all []door.Route
 	for _, part := range [][]door.Route{
-		a.publishRoutes(), a.topicRoutes(), a.schemaRoutes(), a.pollRoutes(), a.sseRoutes(), a.websocketRoutes(), a.batchRoutes(), a.throttleRoutes(), a.queueRoutes(), a.streamRoutes(), a.snapshotRoutes(), a.metaRoutes(),
+		a.publishRoutes(), a.topicRoutes(), a.schemaRoutes(), a.pollRoutes(), a.sseRoutes(), a.websocketRoutes(), a.batchRoutes(), a.throttleRoutes(), a.queueRoutes(), a.pipeRoutes(), a.streamRoutes(), a.snapshotRoutes(), a.metaRoutes(),
 	} {
 		all = append(all, part...)
 	}

@@ -19,6 +19,7 @@ var verbless = map[string]string{
 	"limit-list":  "shows only the limits that the caller may check",
 	"queue-list":  "shows only the queues that the caller may work for or administer",
 	"queue-ack":   ofALease, "queue-nack": ofALease, "queue-extend": ofALease, "queue-progress": ofALease, "queue-dead": ofALease,
+	"pipe-list":  "shows only the pipes that the caller may administer",
 	"group-list": "shows only the groups that the caller may use or administer",
 	"openapi":    "the description of the API is the same for everybody",
 	"asyncapi":   "the description of the API is the same for everybody",
@@ -48,7 +49,7 @@ func tokens(t *testing.T, scopes ...string) (door.Identifier, []string) {
 
 // sample is a request to a route that is right but for what a test makes wrong.
 func sample(route *door.Route) (method, path, body string, header []string) {
-	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{group}", "a", "{partition}", "0", "{version}", "1", "{job}", "3", "{schedule}", "s").Replace(route.Path)
+	path = strings.NewReplacer("{topic}", "a", "{limit}", "a", "{queue}", "a", "{group}", "a", "{partition}", "0", "{version}", "1", "{job}", "3", "{schedule}", "s", "{pipe}", "a").Replace(route.Path)
 	switch route.Name {
 	case "publish":
 		body = "x"
@@ -94,6 +95,12 @@ func sample(route *door.Route) (method, path, body string, header []string) {
 		body = `{"member":"{member}"}`
 	case "group-seek":
 		body = `{"to":"earliest"}`
+	case "pipe-put":
+		body = `{"steps": "topic a | topic b"}`
+	case "pipe-tap":
+		path += "?step=2"
+	case "pipe-test":
+		body = `{"steps": "topic a | topic b", "tests": [{"name": "x", "input": [1], "expect": {"b": [1]}}]}`
 	case "topic-put":
 		body = `{"max_event":1000}`
 	case "websocket", "publish-batches":

@@ -210,3 +210,53 @@ func (r *Registry) Test(ctx context.Context, name string, text []byte, origin Or
 	}
 	return d.plan.Try(ctx)
 }
+
+// Touched are the topics that a definition names: for who asks whether somebody may
+// have it run.
+type Touched struct {
+	Reads  []string // names and patterns
+	Writes []string
+}
+
+// Touches says what a definition that could be put would read and write. Errors: as
+// Put.
+func (r *Registry) Touches(ctx context.Context, name string, text []byte, origin Origin) (Touched, error) {
+	var t Touched
+	d, err := r.read(ctx, name, text, origin)
+	if err != nil {
+		return t, refusal(err)
+	}
+	if !d.isPipe() {
+		for _, steps := range d.shelf {
+			t.Writes = append(t.Writes, topicsIn(steps)...)
+		}
+		return t, nil
+	}
+	for _, s := range d.plan.Sources() {
+		if s.Kind == "topic" {
+			t.Reads = append(t.Reads, s.Words("name")...)
+		}
+	}
+	for _, s := range d.plan.Sinks() {
+		if s.Kind == "topic" {
+			t.Writes = append(t.Writes, s.Text("name"))
+		}
+	}
+	t.Writes = append(t.Writes, name+".dead")
+	return t, nil
+}
+
+// topicsIn gives the topics of sinks in stages.
+func topicsIn(steps []graph.Step) (names []string) {
+	for _, s := range steps {
+		if s.Kind == "topic" {
+			names = append(names, s.Args["name"].Words...)
+		}
+		for _, a := range s.Args {
+			for _, p := range a.Pipes {
+				names = append(names, topicsIn(p)...)
+			}
+		}
+	}
+	return names
+}

@@ -86,9 +86,6 @@ func NewRegistry(log parley.Log, host shard.Host, o Options) (*Registry, error) 
 // left. Errors: Damaged when the stream cannot be understood (never taken for empty),
 // and those of the log.
 func (r *Registry) Load(ctx context.Context) error {
-	if _, err := r.opt.Topics.Declare(ctx, RegistryStream); err != nil {
-		return err
-	}
 	var streams []parley.Stream
 	if lister, ok := r.log.(parley.Lister); ok {
 		var err error

@@ -155,6 +155,9 @@ func (t *taps) look(q *TapRequest) (TapAnswer, <-chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a := TapAnswer{Term: t.term, Records: []TapRecord{}}
+	if t.steps == nil {
+		return a, nil, &parley.Error{Code: parley.Unavailable, Field: "pipe", Detail: "the pipe has not begun yet, or is paused", Fix: "ask again when it runs"}
+	}
 	path, there := t.steps[q.Step]
 	if !there {
 		return a, nil, &parley.Error{Code: parley.NotFound, Field: "step", Detail: "the pipe has no step " + strconv.Quote(q.Step), Fix: "give its path or name, as the pipe's stats have them"}
