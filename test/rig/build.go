@@ -24,9 +24,17 @@ var binary = sync.OnceValues(func() (string, error) {
 	return build("./cmd/parley")
 })
 
-// Main runs the tests of a package and removes what was built for them.
+// atEnd is what Main does in the end. Only what runs once, and before Main ends,
+// adds to it.
+var atEnd []func()
+
+// Main runs the tests of a package, ends what was started for all of them, and
+// removes what was built.
 func Main(m *testing.M) {
 	code := m.Run()
+	for _, do := range atEnd {
+		do()
+	}
 	if dir, err := scratch(); err == nil {
 		_ = os.RemoveAll(dir) // the system cleans up after us
 	}
@@ -63,8 +71,8 @@ func build(pkg string) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, filepath.Base(pkg))
-	cmd := exec.Command("go", "build", "-o", path, pkg)
-	cmd.Dir = root
+	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd.Dir = filepath.Join(root, pkg) // it may be in a module of its own
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
 	}
