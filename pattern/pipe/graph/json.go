@@ -42,6 +42,17 @@ func decodeOnly(data []byte, n *need) (any, error) {
 	return v, nil
 }
 
+// isOne says that data is one value of JSON, however deep.
+func isOne(data []byte) bool {
+	d := decoder{text: data}
+	err := d.skip()
+	if errors.Is(err, errDeep) {
+		return json.Valid(data)
+	}
+	d.space()
+	return err == nil && d.at == len(data)
+}
+
 // need says which members of an object are wanted. Nil is all of it.
 type need struct {
 	names   []string

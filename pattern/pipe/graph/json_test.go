@@ -68,6 +68,9 @@ func decoding(t *testing.T, data []byte) {
 	if ok != (err == nil) || ok && !reflect.DeepEqual(got, want) {
 		t.Fatalf("%q: %#v (%v), want %#v (%v)", data, got, err, want, ok)
 	}
+	if isOne(data) != json.Valid(data) {
+		t.Fatalf("%q is one value: %v", data, isOne(data))
+	}
 	paths := [][]string{{"total"}, {"a", "b"}, {"deep", "er", "x"}, {"deep", "y"}, {"\ufffd"}}
 	part, err := decodeOnly(data, needs(paths))
 	if json.Valid(data) != (err == nil) && parley.CodeOf(err) != parley.TooLarge && (ok || err == nil || !strings.Contains(err.Error(), "too large")) {
@@ -100,6 +103,12 @@ func TestDecode(t *testing.T) {
 	}
 	if _, err := decode([]byte(strings.Repeat("[", MaxDepthOfData) + strings.Repeat("]", MaxDepthOfData))); err != nil {
 		t.Error(err)
+	}
+	for deep := range 3 {
+		deep += MaxDepthOfData
+		if text := strings.Repeat("[", deep) + strings.Repeat("]", deep); !isOne([]byte(text)) || isOne([]byte(text[1:])) {
+			t.Errorf("%d brackets are one value: %v", deep, isOne([]byte(text)))
+		}
 	}
 	if v, err := decodeOnly([]byte(`{"b":1e999,"a":1}`), needs([][]string{{"a"}})); err != nil || at(v, []string{"a"}) != 1 {
 		t.Errorf("what is not needed matters: %v, %v", v, err)

@@ -8,13 +8,10 @@ import (
 	"github.com/parleyhq/parley"
 )
 
-// isOne says that data is one JSON value.
-func isOne(data []byte) bool { return json.Valid(data) }
-
 // textType is the content type of data that nothing is known of.
 func textType(data []byte) string {
 	switch {
-	case json.Valid(data):
+	case isOne(data):
 		return "application/json"
 	case utf8.Valid(data):
 		return "text/plain"
@@ -56,20 +53,16 @@ func FromLine(format, source, id string, line []byte) (parley.Event, error) {
 func ToLine(format string, e *parley.Event) []byte {
 	if format == "cloudevents" {
 		line := e.AppendJSON(nil)
-		for _, c := range line {
-			if c == '\n' {
-				return e.AppendJSONBase64(line[:0])
-			}
+		if bytes.IndexByte(line, '\n') >= 0 {
+			return e.AppendJSONBase64(line[:0])
 		}
 		return line
 	}
 	if !parley.IsJSON(e.DataContentType) {
 		return e.Data
 	}
-	for _, c := range e.Data {
-		if c == '\n' {
-			return compact(e.Data)
-		}
+	if bytes.IndexByte(e.Data, '\n') >= 0 {
+		return compact(e.Data)
 	}
 	return e.Data
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"strconv"
 	"unicode/utf8"
 
@@ -33,7 +32,7 @@ func (it *item) value() (any, error) {
 	switch {
 	case e.Data == nil:
 		it.data, it.state = nil, isJSON
-	case parley.IsJSON(e.DataContentType) || e.DataContentType == "" && json.Valid(e.Data):
+	case parley.IsJSON(e.DataContentType) || e.DataContentType == "" && isOne(e.Data):
 		v, err := decode(e.Data)
 		if err != nil {
 			return nil, err
