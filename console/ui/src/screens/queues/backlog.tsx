@@ -67,7 +67,7 @@ function Chart({ history, most }: { history: Sample[]; most: number }) {
           </g>
         </svg>
         <span class="scale muted small" aria-hidden="true">{count(most)}</span>
-        {most > 1 && <span class="scale half muted small" aria-hidden="true">{count(most / 2)}</span>}
+        {most % 2 === 0 && <span class="scale half muted small" aria-hidden="true">{count(most / 2)}</span>}
       </div>
       <div class="pace-axis muted small" aria-hidden="true"><span>{lasting(span)} ago</span><span>now</span></div>
     </>
