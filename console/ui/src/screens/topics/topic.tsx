@@ -10,6 +10,7 @@ import { matches, type Row } from './event';
 import type { Topic } from './model';
 import { Publish } from './publish';
 import { Rows } from './rows';
+import { SchemasDialog } from './schemas';
 import { Seek } from './seek';
 import { DeleteDialog, SettingsDialog } from './settings';
 import { readTopic } from './snippets';
@@ -30,6 +31,7 @@ export function TopicScreen({ name }: { name: string }) {
         <h1><a href="/topics" class="crumb">Topics</a><span class="crumb" aria-hidden="true">/</span><span class="mono">{name}</span></h1>
         <span class="spring" />
         <button class={publishing ? '' : 'primary'} aria-expanded={publishing} onClick={() => setQuery({ publish: publishing ? '' : '1' })}>Publish</button>
+        <button disabled={!topic} onClick={() => setQuery({ schema: '1' })}>Schemas</button>
         <button disabled={!topic} onClick={() => open('settings')}>Settings</button>
         <button class="danger-quiet" onClick={() => open('delete')}>Delete</button>
       </header>
@@ -38,6 +40,7 @@ export function TopicScreen({ name }: { name: string }) {
       {publishing && <Publish topic={name} onClose={() => setQuery({ publish: '' })} />}
       <Events key={`${from} ${token.value}`} topic={name} from={from} />
       <Code of={readTopic(name, from)} />
+      {topic && query.has('schema') && <SchemasDialog topic={name} onClose={() => setQuery({ schema: '' })} />}
       {dialog === 'settings' && topic && <SettingsDialog topic={topic} onClose={() => open('')} onDone={look} />}
       {dialog === 'delete' && <DeleteDialog topic={name} onClose={() => open('')} onDone={() => go(to(['topics']))} />}
     </div>
