@@ -15,7 +15,7 @@ export function Members({ group }: { group: Group }) {
   return (
     <section class="panel" aria-label="Members">
       <div class="toolbar"><h2>Members</h2><span class="muted small">{count(group.members.length)}</span></div>
-      {group.members.length === 0 && <Empty title="Nobody reads" command={joinCommand(group.name)}>The group keeps its places: whoever joins goes on from there.</Empty>}
+      {group.members.length === 0 && <Empty title="Nobody reads" command={joinCommand(group.name, group.partitions[0]?.topic)}>The group keeps its places: whoever joins goes on from there.</Empty>}
       {group.members.length > 0 && (
         <div class="scroll-x bare" role="region" tabIndex={0} aria-label="Table of members">
           <table class="grid dense" data-testid="members">

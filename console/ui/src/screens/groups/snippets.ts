@@ -7,8 +7,8 @@ const auth = () => (token.value ? ' -H "Authorization: Bearer $TOKEN"' : '');
 const bearer = 'Authorization: `Bearer ${token}`';
 const get = (path: string) => `const res = await fetch(${ts(url(path))}${token.value ? `, { headers: { ${bearer} } }` : ''});`;
 
-/** The command that makes the first member. */
-export const joinCommand = (name = 'billing') => `curl${auth()} -d '{"topics": ["orders"]}' ${sh(url(groupPath(name, 'join')))}`;
+/** The command that reads as a member, and makes the group if need be. */
+export const joinCommand = (name = 'billing', topic = 'orders') => cli(`parley stream tail ${sh(topic)} --who ${sh(name)}`);
 
 export function listGroups(): Snippet {
   return {
@@ -40,7 +40,7 @@ export interface Target { to?: string; topics?: string[]; positions?: Place[] }
 export function seekGroup(name: string, t: Target): Snippet {
   const body = JSON.stringify(t), path = groupPath(name, 'seek');
   const flags = t.positions
-    ? t.positions.map((p) => ` ${sh(`${p.topic}/${p.partition}=${p.position}`)}`)
+    ? t.positions.map((p) => ` --position ${sh(`${p.topic}/${p.partition}=${p.position}`)}`)
     : [` --to ${sh(t.to || 'earliest')}`, ...(t.topics ?? []).map((topic) => ` --topic ${sh(topic)}`)];
   const members = t.positions
     ? `Positions: []stream.Place{${t.positions.map((p) => `{Topic: ${goString(p.topic)}, Partition: ${p.partition}, Position: ${p.position}}`).join(', ')}}`
@@ -61,7 +61,7 @@ const { partitions } = await res.json(); // where the group is now`,
 export function deleteGroup(name: string, force: boolean): Snippet {
   const path = groupPath(name) + (force ? '?force=true' : '');
   return {
-    cli: cli(`parley stream group rm ${sh(name)}${force ? ' --force' : ''}`),
+    cli: cli(`parley stream group ${sh(name)} --delete${force ? ' --force' : ''}`),
     curl: `curl${auth()} -X DELETE ${sh(url(path))}`,
     go: goMain(`err = c.Group(${goString(name)}).Delete(ctx, ${force})`),
     ts: `await fetch(${ts(url(path))}, { method: "DELETE"${token.value ? `, headers: { ${bearer} }` : ''} });`,
