@@ -68,6 +68,7 @@ nothing; a program of exec that fails gives its own exit code.`,
 		a.pipeTool("lint", "Find what looks like a mistake in a pipe.", "  parley pipe lint 'cat file.txt | uniq'\n  parley pipe lint big-orders.yaml", lintPipe, lintEvents),
 		a.pipeFormatCommand(),
 	)
+	c.AddCommand(a.declaredCommands()...)
 	return c
 }
 
