@@ -57,4 +57,9 @@
 // not a queue: what is behind a slow event in its partition waits for it, and one
 // partition keeps one member busy. Delivery is exactly once only for who stores
 // places together with effects, and seeks there.
+//
+// # Hash chains
+//
+// Link, EventDigest and Chain are for topics that are kept as evidence: each event
+// carries the digest of the one before it, and a change of the past shows.
 package stream

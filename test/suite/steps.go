@@ -48,6 +48,7 @@ func missingPackages(ctx context.Context) []string {
 		{"npm", []string{"npm", "--version"}},
 		{"ffmpeg", []string{"ffmpeg", "-version"}},
 		{"redis-server", []string{"redis-server", "--version"}},
+		{"postgresql", []string{"sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb && psql --version"}},
 		{"gcc", []string{"gcc", "--version"}}, // for the race detector
 		{"libc6-dev", []string{"test", "-e", "/usr/include/stdio.h"}},
 	} {
@@ -72,8 +73,10 @@ func (b *bench) unit(ctx context.Context) error {
 	if err := b.command(ctx, b.root, "go", "vet", "./..."); err != nil {
 		return err
 	}
-	if err := b.command(ctx, filepath.Join(b.root, "test"), "go", "vet", "./..."); err != nil {
-		return err
+	for _, module := range []string{"test", "examples/stream/sql"} {
+		if err := b.command(ctx, filepath.Join(b.root, module), "go", "vet", "./..."); err != nil {
+			return err
+		}
 	}
 	return b.goTest(ctx, b.root, "-race", "-shuffle=on", "-timeout=300s", "./...")
 }

@@ -1,5 +1,6 @@
 // Command outbox publishes what transactions of a PostgreSQL database have added to
-// their table outbox: each committed row once, and in order.
+// their table outbox, which it makes: each committed row once, and in order.
+// PostgreSQL has to be 14 or later.
 //
 //	parley serve &
 //	go -C examples/stream/sql run ./outbox -database postgres://localhost/shop &
