@@ -42,10 +42,20 @@ func (w *watch) free(ctx context.Context) (over parley.Position, err error) {
 		if free {
 			return w.newest, nil
 		}
-		if !pause(ctx, min(left, w.every)) {
+		if !pause(ctx, min(left, w.every/2)) {
 			return 0, ctx.Err()
 		}
+		w.news(ctx, min(left-w.every/2, w.every/2))
 	}
+}
+
+// news waits until the owner appends, so that its silence is counted from then and
+// not from the next look; the pause before keeps a busy owner from being read all
+// the time.
+func (w *watch) news(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	_ = w.log.Wait(ctx, parley.Place{Stream: w.stream, At: w.next}) // the look that follows meets what is wrong
 }
 
 // away says that a failure to read may pass.

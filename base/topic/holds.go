@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"context"
 	"sync"
 
 	"github.com/parleyhq/parley"
@@ -17,7 +18,8 @@ type Cut struct {
 }
 
 // holds are the places that retention respects. They are kept in memory: a
-// holder sets them again when it starts, before Run does.
+// holder sets them again when it starts, before Run does. Those of other nodes are
+// asked for: see AskHolders.
 type holds struct {
 	mu  sync.Mutex // only around the map
 	all map[parley.Stream]map[string]parley.Position
@@ -53,6 +55,14 @@ func (h *holds) drop(s parley.Stream, holder string) {
 	if len(h.all[s]) == 0 {
 		delete(h.all, s)
 	}
+}
+
+// AskHolders has retention respect holds that other nodes keep, too. f is asked at
+// most once in each round, and only in one in which something would be trimmed; an
+// error keeps everything until the next round. It is called before Run, at most
+// once.
+func (r *Registry) AskHolders(f func(ctx context.Context) (map[parley.Stream][]Hold, error)) {
+	r.elsewhere = f
 }
 
 // of gives the holds on a stream.

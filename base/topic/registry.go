@@ -70,11 +70,12 @@ type Registry struct {
 	ephemeral map[string]*ephemeral
 	lastLocal uint64 // the newest number of an ephemeral stream
 
-	turn     chan struct{} // a place for one writer of $topics at a time
-	watchers watchers
-	holds    holds
-	commits  commits // of PublishAll
-	claims   claims  // of Publish
+	turn      chan struct{} // a place for one writer of $topics at a time
+	watchers  watchers
+	holds     holds
+	elsewhere func(context.Context) (map[parley.Stream][]Hold, error) // nil: there are no others
+	commits   commits                                                 // of PublishAll
+	claims    claims                                                  // of Publish
 }
 
 // fold is how far $topics was read.

@@ -15,6 +15,11 @@ type retainer struct {
 	timer  parley.Timer   // nil: the engine cannot find a time, and max_age does nothing
 	walks  map[parley.Stream]walk
 	buried []parley.Stream // of ephemeral topics: a late event may have made one again
+
+	// Of this round: the holds of other nodes.
+	asked bool
+	far   map[parley.Stream][]Hold
+	deaf  error // why they are not known
 }
 
 // walk is how far the search for what fits has come in a stream, so that bytes
@@ -61,6 +66,7 @@ func (k *retainer) round(ctx context.Context) {
 		return
 	}
 	k.bury(ctx)
+	k.asked, k.far, k.deaf = false, nil, nil
 	var worst *judged // the stream that holders keep the oldest events of
 	seen := make(map[parley.Stream]walk, len(k.walks))
 	for _, t := range k.List() {
@@ -160,8 +166,15 @@ func (k *retainer) fits(ctx context.Context, s parley.Stream, stats parley.Stats
 // do plans and trims, and tells whether holders kept something back.
 func (k *retainer) do(ctx context.Context, j *judged) (held bool) {
 	d := Plan(j.facts, k.opts.HoldMax)
+	if d.UpTo > 0 && k.elsewhere != nil {
+		if !k.ask(ctx) {
+			return false
+		}
+		j.facts.Holds = append(j.facts.Holds, k.far[j.stream]...)
+		d = Plan(j.facts, k.opts.HoldMax)
+	}
 	for _, c := range d.Cut {
-		if !k.holds.cut(j.stream, c) { // it moved on in time
+		if !k.holds.cut(j.stream, c) { // it moved on in time, or is another node's to cut
 			return true
 		}
 		k.opts.Logger.Warn("a holder kept too much and was cut",
@@ -176,6 +189,18 @@ func (k *retainer) do(ctx context.Context, j *judged) (held bool) {
 		}
 	}
 	return d.Held
+}
+
+// ask asks other nodes for their holds, once in a round, and says whether they are
+// known.
+func (k *retainer) ask(ctx context.Context) bool {
+	if !k.asked {
+		k.asked = true
+		if k.far, k.deaf = k.elsewhere(ctx); k.deaf != nil && ctx.Err() == nil {
+			k.opts.Logger.Warn("retention keeps everything for now: holders on other nodes cannot be asked", slog.Any("error", k.deaf))
+		}
+	}
+	return k.deaf == nil
 }
 
 // bury removes again the streams of ephemeral topics that went in the round

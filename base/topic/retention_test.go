@@ -372,3 +372,41 @@ func FuzzCommit(f *testing.F) {
 		}
 	})
 }
+
+// TestHoldersOfOtherNodes: what they hold stays, and everything does while they
+// cannot be asked; nobody asks them while nothing is to go.
+func TestHoldersOfOtherNodes(t *testing.T) {
+	inBed(t, Options{}, Settings{MaxAge: time.Hour}, "orders", func(t *testing.T, b *bed) {
+		s := b.topic.Partitions[0].Stream
+		var asked int
+		var far map[parley.Stream][]Hold
+		away := parley.Errorf(parley.Unavailable, "no node answers")
+		b.AskHolders(func(context.Context) (map[parley.Stream][]Hold, error) {
+			asked++
+			if far == nil {
+				return nil, away
+			}
+			return far, nil
+		})
+		b.publish(10)
+		b.pass(30 * time.Minute)
+		if asked > 0 {
+			t.Fatalf("asked %d times, and nothing was to go", asked)
+		}
+		b.pass(2 * time.Hour)
+		if b.stat().Earliest != 1 || asked == 0 {
+			t.Fatalf("%+v after %d questions", b.stat(), asked)
+		}
+		far = map[parley.Stream][]Hold{s: {{"there", 4}}}
+		b.Hold("here", s, 6)
+		b.pass(time.Minute)
+		if b.stat().Earliest != 4 {
+			t.Fatalf("%+v", b.stat())
+		}
+		far = map[parley.Stream][]Hold{}
+		b.pass(time.Minute)
+		if b.stat().Earliest != 6 {
+			t.Fatalf("%+v", b.stat())
+		}
+	})
+}

@@ -43,6 +43,7 @@ type answer struct {
 	Outcome  *outcome   `json:"outcome,omitempty"`
 
 	Schedules []ScheduleInfo `json:"schedules,omitempty"`
+	Holds     []parley.Place `json:"holds,omitempty"`
 }
 
 // shown is an Info without what is in the job's event.
@@ -123,6 +124,8 @@ func (o *owner) serve(ctx context.Context, r *request) (answer, error) {
 		return o.purgeAll(ctx, r)
 	case "pause":
 		return o.pause(ctx, r)
+	case "holds":
+		return o.tellHolds(ctx)
 	case "settings":
 		return o.show(ctx, r)
 	case "configure":

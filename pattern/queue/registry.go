@@ -62,6 +62,7 @@ type listed struct {
 	end     context.CancelCauseFunc
 	running chan struct{} // closed when Run has it no more, and of a deleted queue nothing is left; nil = Run has not got it
 	err     error         // what kept the remains from being removed
+	silent  time.Time     // since when Holds cannot ask its owner; zero: it can
 }
 
 // NewRegistry makes a registry over a log; the host runs its queues. Errors:

@@ -15,7 +15,9 @@
 // node that believes so answers with an inbox of its own, and the first is taken
 // and remembered. The request then goes to that inbox, so exactly one node gets
 // it, and Unavailable is certain: nothing ran. A node that left, or was deposed,
-// is forgotten and the question asked anew.
+// is forgotten and the question asked anew. Who becomes owner tells all nodes
+// (PREFIX.now.NAMESPACE.NAME), so that those who wait for an owner, or for the
+// answer of one that is gone, need not find out by waiting in vain.
 //
 // A request that takes longer than Hold is answered with a ticket, with which the
 // asking node comes again and again. So a wait of minutes lives on the asking

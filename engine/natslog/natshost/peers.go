@@ -19,6 +19,7 @@ const (
 	Hold    = 500 * time.Millisecond // an owner lets a request wait before it gives a ticket
 	Abandon = 3 * time.Second        // an owner keeps what nobody comes for
 	try     = Hold + time.Second     // an asker waits for one answer
+	grace   = 100 * time.Millisecond // the answer of an owner may come, when there is a new one
 )
 
 // maxWork is how many requests an owner works on at a time, for each shard.
@@ -35,18 +36,22 @@ type Peers struct {
 	nc     *nats.Conn
 	prefix string
 
-	mu     sync.Mutex
-	owners map[parley.Stream]string // inbox of who answered last
+	mu    sync.Mutex
+	seats map[string]*seat // by the tokens of the shard
+	hears bool             // of new owners
 }
 
 var _ shard.Peers = (*Peers)(nil)
 
 // NewPeers makes the transport. It starts nothing.
 func NewPeers(log *natslog.Log) *Peers {
-	return &Peers{nc: log.Conn(), prefix: log.Prefix(), owners: make(map[parley.Stream]string)}
+	return &Peers{nc: log.Conn(), prefix: log.Prefix(), seats: make(map[string]*seat)}
 }
 
+// The subjects of a shard: who owns it, which is asked, and that somebody does now,
+// which is told to all.
 func (p *Peers) who(s parley.Stream) string { return p.prefix + ".who." + natslog.Tokens(s) }
+func (p *Peers) now(s parley.Stream) string { return p.prefix + ".now." + natslog.Tokens(s) }
 
 // Listen implements shard.Peers.
 func (p *Peers) Listen(s parley.Stream, h shard.Handler) (shut func()) {
@@ -64,6 +69,7 @@ func (p *Peers) Listen(s parley.Stream, h shard.Handler) (shut func()) {
 		}
 		subs = append(subs, sub)
 	}
+	_ = p.nc.Publish(p.now(s), []byte(d.inbox)) // who does not hear it asks, but later
 	return func() {
 		for _, sub := range subs {
 			_ = sub.Unsubscribe() // it fails only with the connection
@@ -74,7 +80,10 @@ func (p *Peers) Listen(s parley.Stream, h shard.Handler) (shut func()) {
 
 // Ask implements shard.Peers.
 func (p *Peers) Ask(ctx context.Context, s parley.Stream, request []byte) ([]byte, error) {
-	inbox, err := p.owner(ctx, s)
+	p.hear()
+	at := p.enter(s)
+	defer p.leave(s, at)
+	inbox, stays, err := p.owner(ctx, s, at)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +92,9 @@ func (p *Peers) Ask(ctx context.Context, s parley.Stream, request []byte) ([]byt
 		return nil, &parley.Error{Code: parley.TooLarge, Field: "request", Detail: "the request to a shard is larger than the NATS servers' max_payload", Fix: "ask for less at a time"}
 	}
 	for subject, sent := inbox, false; ; sent = true {
-		reply, err := p.once(ctx, subject, msg)
+		reply, err := p.once(ctx, subject, msg, stays, grace)
 		if err != nil {
-			p.forget(s, inbox)
+			p.forget(at, inbox)
 			if ctx.Err() != nil && subject != inbox {
 				_ = p.nc.Publish(subject, []byte{cancelRequest}) // the owner notices by itself, but later
 			}
@@ -97,7 +106,7 @@ func (p *Peers) Ask(ctx context.Context, s parley.Stream, request []byte) ([]byt
 		ticket, answer, err := decodeAnswer(reply)
 		if ticket == "" {
 			if parley.CodeOf(err) == parley.Unavailable && err != nil {
-				p.forget(s, inbox)
+				p.forget(at, inbox)
 			}
 			return answer, err
 		}
@@ -105,44 +114,17 @@ func (p *Peers) Ask(ctx context.Context, s parley.Stream, request []byte) ([]byt
 	}
 }
 
-// once makes one request.
-func (p *Peers) once(ctx context.Context, subject string, msg []byte) ([]byte, error) {
+// once makes one request. When the shard moves meanwhile, the answer has as long as
+// patience to come.
+func (p *Peers) once(ctx context.Context, subject string, msg []byte, stays context.Context, patience time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, try)
 	defer cancel()
+	defer context.AfterFunc(stays, func() { time.AfterFunc(patience, cancel) })()
 	m, err := p.nc.RequestWithContext(ctx, subject, msg)
 	if err != nil {
 		return nil, err
 	}
 	return m.Data, nil
-}
-
-// owner gives the inbox of the shard's owner, as far as somebody says that he is.
-func (p *Peers) owner(ctx context.Context, s parley.Stream) (string, error) {
-	p.mu.Lock()
-	inbox := p.owners[s]
-	p.mu.Unlock()
-	if inbox != "" {
-		return inbox, nil
-	}
-	b, err := p.once(ctx, p.who(s), nil)
-	if err != nil {
-		return "", nobody(s, err) // the question changes nothing
-	}
-	if len(b) == 0 || len(b) > 256 {
-		return "", parley.Errorf(parley.Internal, "an owner of %s names an inbox of %d bytes", s.Name, len(b))
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.owners[s] = string(b)
-	return string(b), nil
-}
-
-func (p *Peers) forget(s parley.Stream, inbox string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.owners[s] == inbox {
-		delete(p.owners, s)
-	}
 }
 
 // unsent says that a request certainly reached nobody.
