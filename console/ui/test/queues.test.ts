@@ -6,7 +6,7 @@ import { away, filterBody, fits, jobsOf, lasting, moment, preview, retrying, sch
 import { areas, ceiling, pace, sampled, spanOf, type Sample } from '../src/screens/queues/samples';
 import { bodyOf, jobWith } from '../src/screens/queues/schedules';
 import { changes, draftOf } from '../src/screens/queues/settings';
-import { enqueue, jobText, redrive, type JobDraft } from '../src/screens/queues/snippets';
+import { enqueue, jobText, redrive, showJob, type JobDraft } from '../src/screens/queues/snippets';
 import { timeline } from '../src/screens/queues/timeline';
 
 const stats = (ready: number, done = 0, enqueued = 0, leased = 0, delayed = 0) => ({ ready, delayed, leased, dead: 0, enqueued, done, groups: 0, waiting: 0 }) as Stats;
@@ -87,6 +87,7 @@ test('a job’s life, in each state', () => {
   assert.deepEqual(titles(busy), ['|Enqueued|', 'now|Attempt 1 by ann, under way|half of it; its lease ends in 20 s']);
   assert.equal(timeline(busy, null, now, 20)[1]!.progress, 0.4);
   assert.deepEqual(titles(busy, { state: 'done', text: '{}' }), ['|Enqueued|', 'good|Attempt 1 by ann|', 'good|Done|']);
+  assert.deepEqual(titles(busy, { state: 'canceled', note: 'the job is canceled' }), ['|Enqueued|', '|Attempt 1 by ann|', 'warn|Canceled|the job is canceled']);
   assert.deepEqual(titles(job({ state: 'dead', died: '2026-11-24T11:59:12Z', attempts: 1, reason: 'SMTP 451', history: [failed] })), ['|Enqueued|', 'bad|Attempt 1 by ann failed after 2.0 s|SMTP 451', 'bad|Dead after 1 attempt|']);
   assert.deepEqual(titles(job({ state: 'dead', died: '2026-11-24T11:59:12Z', attempts: 30, reason: 'too many attempts', history: [{ ...failed, number: 11 }] })).slice(1), ['|Attempts 1 to 10 are not remembered|', 'bad|Attempt 11 by ann failed after 2.0 s|SMTP 451', 'bad|Dead after 30 attempts|too many attempts']);
 });
@@ -99,6 +100,15 @@ test('the filter of dead jobs selects as the server does', () => {
   assert.deepEqual(filterBody(f, now), { reason: 'timeout', since: '2026-11-24T11:00:00.000Z' });
   assert.equal(redrive('emails', f, {}).cli, 'parley queue redrive emails --reason timeout --since 1h --server http://127.0.0.1:7399');
   assert.match(redrive('emails', { reason: '', worker: '', key: '', since: '' }, {}).cli, /redrive emails --all/);
+});
+
+test('code for a job is what can be done in its state', () => {
+  const commands = (state?: Job['state']) => showJob('emails', '7', state).cli.replaceAll(' --server http://127.0.0.1:7399', '').split('\n');
+  assert.deepEqual(commands('delayed'), ['parley queue show emails 7', 'parley queue reschedule emails 7 --delay 10m', 'parley queue cancel emails 7']);
+  assert.deepEqual(commands('leased'), ['parley queue show emails 7', 'parley queue cancel emails 7']);
+  assert.deepEqual(commands('dead'), ['parley queue show emails 7', 'parley queue redrive emails --id 7']);
+  assert.deepEqual(commands(), ['parley queue show emails 7', 'parley queue result emails 7']);
+  assert.match(showJob('emails', '7', 'dead').curl, /redrive \\\n {2}-H 'Content-Type: application\/json' \\\n {2}-d '\{"ids":\["7"\]\}'$/);
 });
 
 test('settings that stay are not sent', () => {

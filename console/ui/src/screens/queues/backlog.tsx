@@ -35,7 +35,7 @@ export function Backlog({ queue, history }: { queue: Queue; history: Sample[] })
   );
 }
 
-/** Stacked areas that slide: looks come twice a second, the picture moves with each frame. */
+/** Stacked areas that slide: looks come twice a second, the picture moves pixel by pixel. */
 function Chart({ history, most }: { history: Sample[]; most: number }) {
   const svg = useRef<SVGSVGElement>(null);
   const began = useMemo(() => Date.now(), []);
@@ -44,7 +44,13 @@ function Chart({ history, most }: { history: Sample[]; most: number }) {
   const drawn = useMemo(() => areas(history, began), [history]);
   useEffect(() => {
     let frame = 0;
-    const show = () => svg.current?.setAttribute('viewBox', `${(Date.now() - lag - span - began) / 100} 0 ${span / 100} 1`);
+    let shown = -Infinity;
+    const show = () => {
+      const el = svg.current, from = Date.now() - lag - span - began;
+      if (!el || from - shown < span / Math.max(el.clientWidth, 1)) return; // it would not move by a pixel
+      shown = from;
+      el.setAttribute('viewBox', `${from / 100} 0 ${span / 100} 1`);
+    };
     const slide = () => {
       show();
       frame = requestAnimationFrame(slide);

@@ -7,7 +7,7 @@ import { Copy, ErrorPanel } from '../../ui';
 import { isJSON, rowOf } from '../topics/event';
 import { layout } from '../topics/rawjson';
 import { jobOf, queuePath, type Job, type Queue } from './model';
-import { cancelJob, showJob } from './snippets';
+import { showJob } from './snippets';
 import { ending, timeline, type End, type Step } from './timeline';
 
 /** Where a job is: in the queue, or gone. */
@@ -61,7 +61,7 @@ export function JobDetail({ queue, id, onClose, onDone }: { queue: Queue; id: st
         {job?.event && <EventData event={job.event} />}
         {job && !job.event && <p class="muted">Its event cannot be read any more.</p>}
       </div>
-      <Code of={showJob(queue.name, id)} />
+      <Code of={showJob(queue.name, id, end ? undefined : job?.state)} />
     </aside>
   );
 }
@@ -101,7 +101,7 @@ function Actions({ queue, job, onDone }: { queue: string; job: Job; onDone: () =
       )}
       {job.state === 'dead'
         ? <button class="primary" onClick={() => act('POST', queuePath(queue, 'redrive'), { ids: [job.id] })}>Redrive this job</button>
-        : <button class="danger-quiet" title={cancelJob(queue, job.id).cli} onClick={() => act('DELETE', queuePath(queue, 'jobs', job.id))}>Cancel it</button>}
+        : <button class="danger-quiet" onClick={() => act('DELETE', queuePath(queue, 'jobs', job.id))}>Cancel it</button>}
       {problem && <ErrorPanel problem={problem} onClose={() => setProblem(null)} />}
     </div>
   );

@@ -41,13 +41,26 @@ export const listJobs = (name: string, state: State, after: string) => snippet(
   'const { jobs, next } = await res.json();',
 );
 
-export const showJob = (name: string, id: string) => snippet({ path: queuePath(name, 'jobs', id) }, `parley queue show ${sh(name)} ${id}`, `job, err := ${queue(name)}.Get(ctx, ${id})
+/** Looking at a job, and what can be done about it in its state. */
+export function showJob(name: string, id: string, state: State | undefined): Snippet {
+  const path = queuePath(name, 'jobs', id), q = queue(name);
+  const show = snippet({ path }, `parley queue show ${sh(name)} ${id}`, `job, err := ${q}.Get(ctx, ${id})
 if err != nil {
 	return err
 }
 for _, attempt := range job.History {
 	fmt.Println(attempt.Number, attempt.Worker, attempt.Cause)
 }`, 'const job = await res.json(); // 404 when it is done: then see its /result');
+  const more: [Request, string, string][] = [];
+  if (state === 'ready' || state === 'delayed') more.push([{ method: 'POST', path: `${path}/reschedule`, headers: json, body: '{"delay":"10m"}' }, `parley queue reschedule ${sh(name)} ${id} --delay 10m`, `err = ${q}.Reschedule(ctx, ${id}, time.Now().Add(10*time.Minute))`]);
+  if (state === 'dead') more.push([{ method: 'POST', path: queuePath(name, 'redrive'), headers: json, body: JSON.stringify({ ids: [id] }) }, `parley queue redrive ${sh(name)} --id ${id}`, `n, err := ${q}.Redrive(ctx, queue.Filter{IDs: []queue.ID{${id}}})`]);
+  else if (state) more.push([{ method: 'DELETE', path }, `parley queue cancel ${sh(name)} ${id}`, `errs, err := ${q}.Cancel(ctx, ${id})`]);
+  if (!state) more.push([{ path: `${path}/result` }, `parley queue result ${sh(name)} ${id}`, `outcome, err := ${q}.Result(ctx, ${id}, 0)`]);
+  return {
+    cli: [show.cli, ...more.map(([, command]) => cli(command))].join('\n'), curl: [show.curl, ...more.map(([r]) => curl(r))].join('\n\n'),
+    go: [show.go, ...more.map(([, , go]) => go)].join('\n\n'), ts: [show.ts, ...more.map(([r]) => fetched(r))].join('\n\n'),
+  };
+}
 
 export const putQueue = (name: string, change: Partial<Settings>) => {
   const r = change.retry;
@@ -118,8 +131,6 @@ export function enqueue(name: string, d: JobDraft): Snippet {
     ts: fetched(one, 'const { jobs } = await res.json();'),
   };
 }
-
-export const cancelJob = (name: string, id: string) => snippet({ method: 'DELETE', path: queuePath(name, 'jobs', id) }, `parley queue cancel ${sh(name)} ${id}`, `errs, err := ${queue(name)}.Cancel(ctx, ${id})`);
 
 export const listSchedules = (name: string) => snippet({ path: queuePath(name, 'schedules') }, `parley queue schedule list ${sh(name)}`, `schedules, err := ${queue(name)}.Schedules(ctx)`, 'const { schedules } = await res.json();');
 

@@ -38,7 +38,7 @@ export function timeline(job: Job, end: End | null, now: number, maxAttempts: nu
     const took = a.ended ? lasting(+new Date(a.ended) - +new Date(a.began)) : '';
     if (a.cause) details.push(causes[a.cause] ?? a.cause);
     const failed = !!a.cause || !!a.ended;
-    steps.push({ kind: 'attempt', tone: failed ? 'bad' : 'good', at: moment(a.began, now), title: `Attempt ${a.number}${a.worker ? ` by ${a.worker}` : ''}${failed ? ` failed after ${took}` : ''}`, details });
+    steps.push({ kind: 'attempt', tone: failed ? 'bad' : end?.state === 'done' ? 'good' : '', at: moment(a.began, now), title: `Attempt ${a.number}${a.worker ? ` by ${a.worker}` : ''}${failed ? ` failed after ${took}` : ''}`, details });
   }
   if (end) return [...steps, ending(end)];
   const most = job.max_attempts ?? maxAttempts;
