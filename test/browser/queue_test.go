@@ -48,6 +48,12 @@ func lease(t *testing.T, server *rig.Server, queue, worker string) string {
 	return server.URL + "/v1/leases/" + out.Jobs[0].Lease
 }
 
+// close ends a page, which would go on looking and drawing.
+func (p *page) close() {
+	p.t.Helper()
+	p.b.do(p.t, map[string]any{"do": "close", "page": p.n}, nil)
+}
+
 // number reads the first number that a selector shows.
 func (p *page) number(selector string) int {
 	p.t.Helper()
@@ -96,6 +102,7 @@ func TestConsoleQueues(t *testing.T) {
 		p.shows(text)
 	}
 	p.clean()
+	p.close()
 	for _, look := range looks {
 		t.Run(look.name, func(t *testing.T) {
 			for address, words := range map[string][]string{
@@ -113,6 +120,7 @@ func TestConsoleQueues(t *testing.T) {
 				p.fits()
 				name, _, _ := strings.Cut(strings.NewReplacer("/queues/emails?", "queue-", "/queues/", "queue-", "/", "", "state=", "").Replace(address), "&")
 				p.shot(name + "-" + look.name)
+				p.close()
 			}
 		})
 	}
@@ -344,6 +352,7 @@ func TestConsoleLabQueue(t *testing.T) {
 			p.clean()
 			p.fits()
 			p.shot("lab-queue-" + look.name)
+			p.close()
 		})
 	}
 }
