@@ -22,6 +22,7 @@ import (
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
+	groups "github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
@@ -43,6 +44,7 @@ type Options struct {
 	Admission  door.Admission    // nil = door.AdmitAll
 	Schemas    *schema.Registry  // of the topics; nil = one that holds none
 	Queues     *queue.Registry   // nil = the service is not served
+	Groups     *groups.Groups    // consumer groups; nil = the service is not served
 	Throttle   *policy.Registry  // limits to check; nil = none
 	RateLimits *envoyrls.Service // for Envoys; nil = the service is not served
 	Observe    Observer          // nil = nobody
@@ -166,7 +168,7 @@ func (a *API) build() *grpc.Server {
 		all = append(slices.Clone(all), &rls.RateLimitService_ServiceDesc)
 	}
 	for _, desc := range all {
-		if desc == &parleyv1.Queues_ServiceDesc && a.opt.Queues == nil {
+		if desc == &parleyv1.Queues_ServiceDesc && a.opt.Queues == nil || desc == &parleyv1.Groups_ServiceDesc && a.opt.Groups == nil {
 			continue
 		}
 		s.RegisterService(a.guarded(desc), &service{api: a})
@@ -178,7 +180,7 @@ func (a *API) build() *grpc.Server {
 }
 
 // services are ours, as generated.
-var services = []*grpc.ServiceDesc{&parleyv1.Publish_ServiceDesc, &parleyv1.Subscribe_ServiceDesc, &parleyv1.Topics_ServiceDesc, &parleyv1.Schemas_ServiceDesc, &parleyv1.Throttle_ServiceDesc, &parleyv1.Queues_ServiceDesc}
+var services = []*grpc.ServiceDesc{&parleyv1.Publish_ServiceDesc, &parleyv1.Subscribe_ServiceDesc, &parleyv1.Topics_ServiceDesc, &parleyv1.Schemas_ServiceDesc, &parleyv1.Throttle_ServiceDesc, &parleyv1.Queues_ServiceDesc, &parleyv1.Groups_ServiceDesc}
 
 // service implements them. Embedding the Unsafe interfaces makes an RPC that is
 // not implemented fail the build.
@@ -189,6 +191,7 @@ type service struct {
 	parleyv1.UnsafeSchemasServer
 	parleyv1.UnsafeThrottleServer
 	parleyv1.UnsafeQueuesServer
+	parleyv1.UnsafeGroupsServer
 	rls.UnsafeRateLimitServiceServer
 	api *API
 }

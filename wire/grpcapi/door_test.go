@@ -58,6 +58,7 @@ var twins = map[string]struct{ http, why string }{
 	"subscribe":            {"sse-many", "several topics and patterns as a stream: server-sent events in HTTP"},
 	"queue-enqueue-stream": {"queue-enqueue", "HTTP has a request for each; its connection is the stream"},
 	"queue-work":           {"queue-lease", "HTTP leases and settles by requests"},
+	"group-consume":        {"group-events", "HTTP has a request for each look for events; its connection is the stream"},
 	"topic-create":         {"topic-put", "PUT creates and changes; RPCs say which of the two they mean"},
 }
 
@@ -65,7 +66,7 @@ var twins = map[string]struct{ http, why string }{
 // for the same scope.
 func TestRPCsAndHTTPRoutes(t *testing.T) {
 	r := newRig(t, nil)
-	web, err := httpapi.New(httpapi.Options{Topics: r.topics, Hub: r.hub, Lives: r.lives, Context: t.Context(), Throttle: r.api.opt.Throttle, Schemas: r.api.opt.Schemas, Queues: r.queues})
+	web, err := httpapi.New(httpapi.Options{Topics: r.topics, Hub: r.hub, Lives: r.lives, Context: t.Context(), Throttle: r.api.opt.Throttle, Schemas: r.api.opt.Schemas, Queues: r.queues, Groups: r.groups})
 	if err != nil {
 		t.Fatal(err)
 	}

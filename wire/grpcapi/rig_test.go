@@ -21,6 +21,7 @@ import (
 	"github.com/parleyhq/parley/internal/memnet"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
+	groups "github.com/parleyhq/parley/pattern/stream"
 	"github.com/parleyhq/parley/pattern/stream/schema"
 	"github.com/parleyhq/parley/wire/door"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
@@ -34,6 +35,7 @@ type rig struct {
 	topics    *topic.Registry
 	hub       *pubsub.Hub
 	queues    *queue.Registry
+	groups    *groups.Groups
 	lives     *door.Lives
 	conn      *grpc.ClientConn
 	publish   parleyv1.PublishClient
@@ -67,18 +69,25 @@ func rigOn(t testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, 
 	if err := r.queues.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
-	opt := Options{Topics: r.topics, Schemas: schemas, Queues: r.queues, Hub: r.hub, Lives: r.lives, Context: ctx}
+	if r.groups, err = groups.New(log, new(shard.Local), r.topics, groups.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.groups.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	opt := Options{Topics: r.topics, Schemas: schemas, Queues: r.queues, Groups: r.groups, Hub: r.hub, Lives: r.lives, Context: ctx}
 	if change != nil {
 		change(&opt)
 	}
 	if r.api, err = New(opt); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{}, 4)
+	done := make(chan struct{}, 5)
 	run := func(f func()) { go func() { f(); done <- struct{}{} }() }
 	run(func() { _ = r.hub.Run(ctx) })
 	run(func() { _ = r.topics.Run(ctx) })
 	run(func() { _ = r.queues.Run(ctx) })
+	run(func() { _ = r.groups.Run(ctx) })
 	run(func() { _ = r.api.Serve(ln) })
 	r.conn, err = grpc.NewClient("passthrough:///parley", grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx) }))
@@ -89,7 +98,7 @@ func rigOn(t testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, 
 		_ = r.conn.Close()
 		r.api.Stop()
 		stop()
-		for range 4 {
+		for range 5 {
 			<-done
 		}
 	})

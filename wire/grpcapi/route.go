@@ -29,7 +29,7 @@ func Routes() []door.Route {
 		{Path: "/parley.v1.Schemas/CheckSchema", Name: "schema-check", Pattern: "stream", Verb: "read", On: "topic", Errors: []parley.Code{parley.Invalid, parley.TooLarge, parley.NotFound}, Summary: "Ask whether a schema fits, or data is valid."},
 		{Path: "/parley.v1.Schemas/DeleteSchema", Name: "schema-delete", Pattern: "stream", Verb: "manage", On: "topic", Errors: []parley.Code{parley.Invalid, parley.NotFound}, Summary: "Delete a schema with all its versions."},
 		{Path: "/parley.v1.Throttle/Check", Name: "limit-check", Pattern: "throttle", Verb: "throttle", On: "limit", Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable}, Summary: "Ask a limit for units of a key, only look, or give units back."},
-	}, queueRoutes())
+	}, queueRoutes(), streamRoutes())
 }
 
 // envoyRoute is somebody else's protocol, for which there is no route in HTTP.
