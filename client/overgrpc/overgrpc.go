@@ -50,6 +50,7 @@ type Transport struct {
 	publish   parleyv1.PublishClient
 	subscribe parleyv1.SubscribeClient
 	queues    parleyv1.QueuesClient
+	groups    parleyv1.GroupsClient
 	target    string
 	token     string
 }
@@ -77,7 +78,7 @@ func Dial(target string, o Options) (*Transport, error) {
 	if err != nil {
 		return nil, parley.BadField("target", err.Error(), "write it like 127.0.0.1:7276")
 	}
-	return &Transport{target: name, conn: conn, publish: parleyv1.NewPublishClient(conn), subscribe: parleyv1.NewSubscribeClient(conn), queues: parleyv1.NewQueuesClient(conn), token: o.Token}, nil
+	return &Transport{target: name, conn: conn, publish: parleyv1.NewPublishClient(conn), subscribe: parleyv1.NewSubscribeClient(conn), queues: parleyv1.NewQueuesClient(conn), groups: parleyv1.NewGroupsClient(conn), token: o.Token}, nil
 }
 
 // Close ends all calls.
