@@ -70,9 +70,7 @@ func (r *Reader) Fetch(ctx context.Context, limit int, wait time.Duration) ([]st
 	if err != nil {
 		return nil, err
 	}
-	if r.next = in.Next; in.Next > 0 {
-		r.from = "" // else there is nothing yet, and earliest and latest stay what they are
-	}
+	r.next, r.from = in.Next, "" // 0 where nothing was ever: what comes first is the earliest then
 	return list, nil
 }
 
@@ -83,7 +81,11 @@ func (r *Reader) Fetch(ctx context.Context, limit int, wait time.Duration) ([]st
 func (r *Reader) Messages(ctx context.Context) iter.Seq2[stream.Message, error] {
 	return func(yield func(stream.Message, error) bool) {
 		for wait := time.Duration(0); ; {
-			list, err := r.Fetch(ctx, stream.MaxFetch, holdFetch)
+			hold := holdFetch
+			if r.from != "" {
+				hold = 0 // where latest is, is asked at once: if a held request broke, the next one would begin later
+			}
+			list, err := r.Fetch(ctx, stream.MaxFetch, hold)
 			after := r.next
 			switch {
 			case ctx.Err() != nil:

@@ -43,7 +43,7 @@ func inputsOf(cmd *cobra.Command) map[string]string {
 	if after, ok := names["after"]; ok {
 		names["cursor"] = after
 	}
-	for _, argument := range []string{"TOPIC", "QUEUE", "LEASE"} {
+	for _, argument := range []string{"TOPIC", "QUEUE", "LEASE", "GROUP"} {
 		if field := strings.ToLower(argument); strings.Contains(cmd.Use, argument) {
 			names[field], names[field+"s"] = argument, argument
 		}
