@@ -38,9 +38,6 @@ import (
 	"github.com/parleyhq/parley/client"
 )
 
-// name is that of the slot and of the publication.
-const name = "parley_cdc"
-
 func main() {
 	server := flag.String("server", "http://127.0.0.1:7275", "the Parley server")
 	database := flag.String("database", "", "the database, as `URL` or as libpq takes it; PGHOST and its like count, too")
@@ -81,7 +78,7 @@ func run(ctx context.Context, server, database, topic string, tables []string) e
 		return err
 	}
 	p := &publisher{client: c, topic: topic, source: "/postgres/" + system.SystemID + "/" + url.PathEscape(system.DBName)}
-	if err := begin(ctx, db, tables); err != nil {
+	if err := begin(ctx, db, slotOf(system.DBName), tables); err != nil {
 		return err
 	}
 	// Only now: whoever had the slot before cannot publish any more.
@@ -92,9 +89,22 @@ func run(ctx context.Context, server, database, topic string, tables []string) e
 	return (&capture{db: db, to: p}).run(ctx)
 }
 
+// slotOf names the slot of a database, and its publication: slots have their names
+// in the whole server, of lower-case letters, digits and underscores.
+func slotOf(database string) string {
+	plain := func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}
+	name := "parley_cdc_" + strings.Map(plain, strings.ToLower(database))
+	return name[:min(len(name), 63)]
+}
+
 // begin makes the publication and the slot, where they are not there yet, and has
 // the database send from where the slot is.
-func begin(ctx context.Context, db *pgconn.PgConn, tables []string) error {
+func begin(ctx context.Context, db *pgconn.PgConn, name string, tables []string) error {
 	for i := range tables {
 		tables[i] = pgx.Identifier(strings.Split(tables[i], ".")).Sanitize()
 	}
