@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -102,6 +104,18 @@ func (p *page) lag() (text string) {
 	return text
 }
 
+// opens presses a key until it opens a dialog: a page listens to its keys a moment
+// after it has drawn.
+func (p *page) opens(key string) {
+	p.t.Helper()
+	rig.Eventually(p.t, "a dialog by "+key, func() bool {
+		if p.count("dialog[open]") == 0 {
+			p.press(key)
+		}
+		return p.count("dialog[open]") == 1
+	})
+}
+
 // TestConsoleGroups looks at groups: who reads, and how far.
 func TestConsoleGroups(t *testing.T) {
 	server, b := rig.Serve(t), start(t)
@@ -147,7 +161,7 @@ func TestConsoleGroupsSeek(t *testing.T) {
 	p := b.open(t, server.URL+"/groups/billing", nil)
 	p.shows("ann")
 	before := ann.Generation
-	p.press("s")
+	p.opens("s")
 	p.shows("come again.")
 	p.click("dialog button.primary")
 	rig.Eventually(t, "everything is to be read", func() bool { return p.lag() == "100" })
@@ -169,7 +183,7 @@ func TestConsoleGroupsSeek(t *testing.T) {
 	rig.Eventually(t, "one partition is to be read", func() bool { return p.lag() != "0" && p.lag() != "100" })
 
 	// A time that is to come is the end.
-	p.press("s")
+	p.opens("s")
 	p.shows("Go on with")
 	p.b.do(t, map[string]any{"do": "eval", "page": p.n, "js": "(() => { const s = document.querySelector('dialog select'); s.value = 'latest'; s.dispatchEvent(new Event('change', { bubbles: true })) })()"}, nil)
 	p.shows("skipped.")
@@ -185,7 +199,7 @@ func TestConsoleGroupsSeek(t *testing.T) {
 	p.quiet("status of 422") // of the position beyond the end
 
 	// By the keyboard, a group that begins where it is told to.
-	p.press("n")
+	p.opens("n")
 	p.shows("New group")
 	p.fill("dialog input[placeholder=billing]", "audit")
 	p.fill("dialog input[placeholder=orders]", "orders")
@@ -196,6 +210,37 @@ func TestConsoleGroupsSeek(t *testing.T) {
 	p.shows("Nobody reads")
 	rig.Eventually(t, "all is to be read", func() bool { return p.lag() == "100" })
 	p.accessible()
+}
+
+// TestConsoleGroupsWithoutTheScope shows a group to a token that may neither read its
+// topic nor delete it.
+func TestConsoleGroupsWithoutTheScope(t *testing.T) {
+	secret, tokens, _ := strings.Cut(rig.Run(t, rig.Binary(t), "token", "keeper", "--scope", "consume", "--scope", "manage:orders", "--scope", "publish:orders"), "\n")
+	config := filepath.Join(t.TempDir(), "parley.yaml")
+	if err := os.WriteFile(config, []byte(tokens+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server, b := rig.Serve(t, "--config", config), start(t)
+	secret = strings.TrimSpace(secret)
+	rig.Run(t, rig.Binary(t), "pub", "orders", "one", "--server", server.URL, "--token", secret)
+	p := b.open(t, server.URL+"/groups", nil)
+	p.shows("The server asks for a token")
+	p.fill("dialog input[type=password]", secret)
+	p.press("Enter")
+	p.shows("No group that this token may see")
+	p.click("text=New group")
+	p.fill("dialog input[placeholder=billing]", "billing")
+	p.fill("dialog input[placeholder=orders]", "orders")
+	p.press("Enter")
+	rig.Eventually(t, "one event is to be read", func() bool { return p.lag() == "1" })
+	p.click("text=Delete")
+	p.click("text=Delete group")
+	p.shows("403")
+	p.accessible()
+	p.click("dialog button[aria-label=Close]")
+	if p.lag() != "1" {
+		t.Errorf("the group is not as it was: %s", p.text())
+	}
 }
 
 // TestConsoleLabGroups has one topic read by groups and a subscriber, and holds what is

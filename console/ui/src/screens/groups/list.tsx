@@ -61,17 +61,17 @@ function Table({ groups }: { groups: Summary[] }) {
     <div class="scroll-x" role="region" tabIndex={0} aria-label="Groups">
       <table class="grid groups" data-testid="groups">
         <thead>
-          <tr><th scope="col">Name</th><th scope="col">State</th><th scope="col">Topics</th><th scope="col" class="num">Members</th><th scope="col" class="num">Generation</th><th scope="col" class="num">Lag</th></tr>
+          <tr><th scope="col">Name</th><th scope="col">State</th><th scope="col" class="num">Lag</th><th scope="col" class="num">Members</th><th scope="col">Topics</th><th scope="col" class="num">Generation</th></tr>
         </thead>
         <tbody>
           {groups.map((g) => (
             <tr key={g.name} onClick={(e) => { if (!(e.target as Element).closest('a')) go(to(['groups', g.name])); }}>
               <th scope="row"><a href={to(['groups', g.name])}>{g.name}</a></th>
               <td>{g.state ? <><i class={`light is-${g.state}`} aria-hidden="true" />{states[g.state]}</> : <span class="warn">no node answers</span>}</td>
-              <td class="mono">{g.topics.slice(0, 4).join(' ')}{g.topics.length > 4 && <span class="muted"> and {g.topics.length - 4} more</span>}</td>
-              <td class="num">{g.state && count(g.members)}</td>
-              <td class="num">{g.state && count(g.generation)}</td>
               <td class="num">{g.state && <Lag of={g.lag} most={most} />}</td>
+              <td class="num">{g.state && count(g.members)}</td>
+              <td class="mono">{g.topics.slice(0, 4).join(' ')}{g.topics.length > 4 && <span class="muted"> and {g.topics.length - 4} more</span>}</td>
+              <td class="num">{g.state && count(g.generation)}</td>
             </tr>
           ))}
         </tbody>
