@@ -59,6 +59,7 @@ func demoSteps() []demoStep {
 		{"A reader that was away misses nothing", (*demo).replayStep},
 		{"A limit says when to come back", (*demo).throttleStep},
 		{"A job has one worker, and outlives it", (*demo).queueStep},
+		{"Groups keep their own places in one log", (*demo).streamStep},
 	}
 }
 
