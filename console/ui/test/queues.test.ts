@@ -87,6 +87,7 @@ test('a job’s life, in each state', () => {
   assert.deepEqual(titles(busy), ['|Enqueued|', 'now|Attempt 1 by ann, under way|half of it; its lease ends in 20 s']);
   assert.equal(timeline(busy, null, now, 20)[1]!.progress, 0.4);
   assert.deepEqual(titles(busy, { state: 'done', text: '{}' }), ['|Enqueued|', 'good|Attempt 1 by ann|', 'good|Done|']);
+  assert.deepEqual(titles(job({ attempts: 1, history: [failed] }), { state: 'done', note: 'without a result' }).slice(-1), ['good|Done|without a result; in an attempt that was over before this page looked']);
   assert.deepEqual(titles(busy, { state: 'canceled', note: 'the job is canceled' }), ['|Enqueued|', '|Attempt 1 by ann|', 'warn|Canceled|the job is canceled']);
   assert.deepEqual(titles(job({ state: 'dead', died: '2026-11-24T11:59:12Z', attempts: 1, reason: 'SMTP 451', history: [failed] })), ['|Enqueued|', 'bad|Attempt 1 by ann failed after 2.0 s|SMTP 451', 'bad|Dead after 1 attempt|']);
   assert.deepEqual(titles(job({ state: 'dead', died: '2026-11-24T11:59:12Z', attempts: 30, reason: 'too many attempts', history: [{ ...failed, number: 11 }] })).slice(1), ['|Attempts 1 to 10 are not remembered|', 'bad|Attempt 11 by ann failed after 2.0 s|SMTP 451', 'bad|Dead after 30 attempts|too many attempts']);

@@ -40,7 +40,10 @@ export function timeline(job: Job, end: End | null, now: number, maxAttempts: nu
     const failed = !!a.cause || !!a.ended;
     steps.push({ kind: 'attempt', tone: failed ? 'bad' : end?.state === 'done' ? 'good' : '', at: moment(a.began, now), title: `Attempt ${a.number}${a.worker ? ` by ${a.worker}` : ''}${failed ? ` failed after ${took}` : ''}`, details });
   }
-  if (end) return [...steps, ending(end)];
+  if (end) {
+    const seen = history.length > 0 && !history[history.length - 1]!.ended;
+    return [...steps, ending(end.state === 'done' && !seen ? { ...end, note: [end.note, 'in an attempt that was over before this page looked'].filter(Boolean).join('; ') } : end)];
+  }
   const most = job.max_attempts ?? maxAttempts;
   const of = most > 0 ? `${job.attempts} of ${most} attempts` : `${job.attempts} attempts, without limit`;
   if (job.state === 'delayed') steps.push({ kind: 'next', tone: 'warn', at: moment(job.due, now), title: job.attempts > 0 ? `Next try ${away(job.due, now)}` : `Rests; ready ${away(job.due, now)}`, details: job.attempts > 0 ? [of] : [] });
