@@ -65,13 +65,13 @@ func Parallel[T, U any](f Flow[T], o Lanes[T], body func(Flow[T]) Flow[U]) Flow[
 
 // job is events on their way through a lane, and what became of them.
 type job[T, U any] struct {
-	in    []T
-	unit  unit
-	bytes int
-	last  bool // of its lane
-	out   []U
-	spans []span
-	done  chan struct{} // with OrderTotal
+	in     []T
+	unit   unit
+	bytes  int
+	last   bool // of its lane
+	out    []U
+	spans  []span
+	number int // as dispatched, from 0
 }
 
 // span is n events of out.
@@ -87,11 +87,14 @@ type parallel[T, U any] struct {
 	lanes   []*laneRun[T, U]
 	room    *budget
 	free    chan *job[T, U]
-	results chan *job[T, U] // in the order in which they go on: as dispatched, or as done
+	results chan *job[T, U] // as they are done
+	early   []*job[T, U]    // of a total order: what waits for those before it, by number
 	gone    chan struct{}   // closed when nothing more is wanted
 	turn    int
-	seed    maphash.Seed
-	parts   []*job[T, U] // of a push by key
+
+	dispatched, passed int // jobs
+	seed               maphash.Seed
+	parts              []*job[T, U] // of a push by key
 }
 
 // laneRun is one lane, and the port at the end of its body.
@@ -104,18 +107,18 @@ type laneRun[T, U any] struct {
 
 func newParallel[T, U any](r *run, o Lanes[T], down port[U]) *parallel[T, U] {
 	o.Limit = o.Limit.orDefault()
-	jobs := 4 * o.N
+	jobs := 16 * o.N // with a total order, enough while one lane is held up; Limit bounds what they hold
 	p := &parallel[T, U]{
 		r: r, o: o, down: down, room: newBudget(o.Limit.Events, o.Limit.Bytes), seed: maphash.MakeSeed(),
-		free: make(chan *job[T, U], jobs), results: make(chan *job[T, U], jobs), gone: make(chan struct{}), parts: make([]*job[T, U], o.N),
+		free: make(chan *job[T, U], jobs), results: make(chan *job[T, U], jobs), gone: make(chan struct{}), parts: make([]*job[T, U], o.N), early: make([]*job[T, U], jobs),
 	}
 	for range jobs {
-		p.free <- &job[T, U]{done: make(chan struct{}, 1)}
+		p.free <- &job[T, U]{}
 	}
 	shared := make(chan *job[T, U], jobs)
 	for range o.N {
 		in := shared
-		if o.Order != OrderNone {
+		if o.Order == OrderKey {
 			in = make(chan *job[T, U], jobs)
 		}
 		p.lanes = append(p.lanes, &laneRun[T, U]{p: p, in: in})
@@ -207,9 +210,8 @@ func (p *parallel[T, U]) send(ctx context.Context, lane int, j *job[T, U], u uni
 }
 
 func (p *parallel[T, U]) dispatch(lane int, j *job[T, U]) {
-	if p.o.Order == OrderTotal {
-		p.results <- j
-	}
+	j.number = p.dispatched
+	p.dispatched++
 	p.lanes[lane].in <- j
 }
 
@@ -250,11 +252,7 @@ func (l *laneRun[T, U]) run(ctx context.Context) error {
 		if stopped = stopped || err != nil; stopped {
 			j.unit = 0 // nobody took its events: they are never done
 		}
-		if l.p.o.Order == OrderTotal {
-			j.done <- struct{}{}
-		} else {
-			l.p.results <- j
-		}
+		l.p.results <- j
 		if last {
 			return nil
 		}
@@ -305,21 +303,25 @@ func (p *parallel[T, U]) collect(ctx context.Context) error {
 	return unlessStop(p.down.end(ctx))
 }
 
+// result gives the next job that goes on. With a total order those that were done too
+// early wait: there are never more than there are places.
 func (p *parallel[T, U]) result(ctx context.Context) (*job[T, U], error) {
-	var j *job[T, U]
-	select {
-	case j = <-p.results:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if p.o.Order != OrderTotal {
-		return j, nil
-	}
-	select {
-	case <-j.done:
-		return j, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	for {
+		place := &p.early[p.passed%len(p.early)]
+		if j := *place; j != nil {
+			*place = nil
+			p.passed++
+			return j, nil
+		}
+		select {
+		case j := <-p.results:
+			if p.o.Order != OrderTotal {
+				return j, nil
+			}
+			p.early[j.number%len(p.early)] = j
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
 }
 
