@@ -94,7 +94,7 @@ func (n *Node) Run(ctx context.Context, shard parley.Stream, own func(context.Co
 func (n *Node) Ask(ctx context.Context, shard parley.Stream, request []byte) ([]byte, error) {
 	wait, cancel := context.WithTimeout(ctx, n.opt.Patience)
 	defer cancel()
-	for d := firstWait; ; d = min(2*d, n.opt.Beat) {
+	for d := firstWait; ; d = min(2*d, n.opt.Beat/4) {
 		answer, err := n.peers.Ask(ctx, shard, request)
 		if !repeats(err) {
 			return answer, err

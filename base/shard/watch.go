@@ -42,10 +42,10 @@ func (w *watch) free(ctx context.Context) (over parley.Position, err error) {
 		if free {
 			return w.newest, nil
 		}
-		if !pause(ctx, min(left, w.every/2)) {
+		if !pause(ctx, min(left, w.every/4)) {
 			return 0, ctx.Err()
 		}
-		w.news(ctx, min(left-w.every/2, w.every/2))
+		w.news(ctx, min(left, w.every)-w.every/4)
 	}
 }
 

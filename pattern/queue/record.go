@@ -174,7 +174,7 @@ func fetch(ctx context.Context, log parley.Log, stream parley.Stream, places []i
 	places = slices.Clone(places)
 	slices.Sort(places)
 	out := make(map[int64]stored, len(places))
-	for len(places) > 0 {
+	for current := false; len(places) > 0; {
 		run, err := log.Read(ctx, parley.Place{Stream: stream, At: parley.Position(places[0])}, min(fetchSize, 4096*len(places)))
 		switch code := parley.CodeOf(err); {
 		case err != nil && (code == parley.Trimmed || code == parley.Damaged):
@@ -182,6 +182,15 @@ func fetch(ctx context.Context, log parley.Log, stream parley.Stream, places []i
 			continue
 		case err != nil:
 			return nil, err
+		}
+		if run.Empty() && !current {
+			// The owner's node may be ahead of this one. What the end says is here.
+			run.Release()
+			if _, err := log.End(ctx, stream); err != nil {
+				return nil, err
+			}
+			current = true
+			continue
 		}
 		end := int64(run.Next())
 		for r, err := range run.Records() {

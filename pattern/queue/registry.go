@@ -141,6 +141,9 @@ func (r *Registry) Get(ctx context.Context, name string) (*Queue, error) {
 	if e := r.entry(name); e != nil {
 		return e.queue, nil
 	}
+	if _, err := r.log.End(ctx, parley.Stream{Name: RegistryStream}); err != nil { // then this node has what others have
+		return nil, err
+	}
 	if err := r.catchUp(ctx); err != nil {
 		return nil, err
 	}

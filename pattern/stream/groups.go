@@ -101,7 +101,11 @@ func (gs *Groups) Get(ctx context.Context, name string) (*Group, error) {
 	if g := gs.get(name); g != nil {
 		return g, nil
 	}
-	if err := gs.catchUp(ctx); err != nil { // another node may have made it
+	// Another node may have made it. What the end says is there for this one, too.
+	if _, err := gs.log.End(ctx, groupsStream); err != nil {
+		return nil, err
+	}
+	if err := gs.catchUp(ctx); err != nil {
 		return nil, err
 	}
 	if g := gs.get(name); g != nil {

@@ -2,6 +2,7 @@ package natshost
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -92,6 +93,15 @@ func (p *Peers) owner(ctx context.Context, s parley.Stream, at *seat) (string, c
 		return inbox, stays, nil
 	}
 	b, err := p.once(ctx, p.who(s), nil, stays, 0)
+	if err != nil { // there may be one in a moment, who tells us
+		late := time.NewTimer(Hold)
+		defer late.Stop()
+		select {
+		case <-stays.Done():
+		case <-late.C:
+		case <-ctx.Done():
+		}
+	}
 	if inbox, now := p.look(at); inbox != "" { // it has told us meanwhile
 		return inbox, now, nil
 	}
