@@ -257,6 +257,7 @@ func (p *publishing) add(data []byte) error {
 		if err != nil {
 			return err
 		}
+		f.complete(&e)
 		p.batch = append(p.batch, e)
 		p.bytes += len(data)
 		return nil
@@ -272,6 +273,22 @@ func (p *publishing) add(data []byte) error {
 	p.batch = append(p.batch, e)
 	p.bytes += len(data)
 	return nil
+}
+
+// complete gives a whole event what the flags say and it does not.
+func (f *pubFlags) complete(e *parley.Event) {
+	if e.Type == "" {
+		e.Type = f.kind
+	}
+	if e.Subject == "" {
+		e.Subject = f.subject
+	}
+	if e.DataContentType == "" && e.Data != nil {
+		e.DataContentType = f.contentType
+	}
+	if e.Extensions[parley.PartitionKey] == "" {
+		e.Set(parley.PartitionKey, f.key)
+	}
 }
 
 func looksLike(data []byte) string {
