@@ -92,7 +92,7 @@ func (f *pipeFiles) look(ctx context.Context) {
 }
 
 func (f *pipeFiles) put(ctx context.Context, name, text string) error {
-	o := declared.PutOptions{Origin: declared.Folder, File: filepath.Join(f.dir, name)}
+	o := declared.PutOptions{Origin: declared.Folder}
 	if f.gone[name] {
 		o.State = declared.Running
 	}

@@ -70,7 +70,7 @@ and what runs goes on. A file with stages: alone is for other pipes to use.`,
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
 		text, err := definitionOf(args[0], name)
 		if err != nil {
-			return answer{}, err
+			return answer{}, a.problems(err)
 		}
 		if err := declared.CheckName(*name); err != nil {
 			return answer{}, &usage{err}
@@ -104,7 +104,11 @@ func definitionOf(arg string, name *string) ([]byte, error) {
 	if *name == "" {
 		return nil, usagef("add --name NAME", "a text has no name")
 	}
-	return json.Marshal(map[string]string{"steps": arg}) // JSON is YAML
+	g, err := graph.ParseText(arg)
+	if err != nil {
+		return nil, err
+	}
+	return g.YAML()
 }
 
 func (a *app) pipeList() *cobra.Command {

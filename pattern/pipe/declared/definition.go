@@ -32,8 +32,8 @@ type definition struct {
 
 func (d *definition) isPipe() bool { return d.plan != nil }
 
-// check reads a definition. file is its name in errors, "" = none.
-func (o *Options) check(name, file string, text []byte, origin Origin, shared map[string][]graph.Step) (*definition, error) {
+// check reads a definition.
+func (o *Options) check(name string, text []byte, origin Origin, shared map[string][]graph.Step) (*definition, error) {
 	if len(text) > MaxDefinition {
 		return nil, &parley.Error{Code: parley.TooLarge, Field: "definition", Detail: "it has " + strconv.Itoa(len(text)) + " bytes, and may have " + strconv.Itoa(MaxDefinition), Fix: "split it into several pipes, over topics"}
 	}
@@ -42,11 +42,11 @@ func (o *Options) check(name, file string, text []byte, origin Origin, shared ma
 	if origin == Remote && !o.Exec {
 		options.Programs = nil
 	}
-	shelf, is, err := graph.ParseStages(file, text, options)
+	shelf, is, err := graph.ParseStages("", text, options)
 	if err != nil || is {
 		return &definition{shelf: shelf}, err
 	}
-	g, err := graph.ParseYAMLWith(file, text, shared)
+	g, err := graph.ParseYAMLWith("", text, shared)
 	if err != nil {
 		return nil, err
 	}
@@ -159,5 +159,5 @@ func refusal(err error) error {
 		}
 		b.WriteString(p.Detail)
 	}
-	return &parley.Error{Code: code, Field: list[0].Field, Detail: b.String(), Fix: list[0].Fix, Err: err}
+	return &parley.Error{Code: code, Field: list[0].Field, Detail: b.String(), Fix: list[0].Fix}
 }

@@ -78,7 +78,7 @@ func (e *entry) definition() (*definition, uint64, error) {
 	if len(rec.uses) > 0 {
 		shared = e.r.shared(e.r.copy(), rec.uses)
 	}
-	c.def, c.err = e.r.opt.check(e.name, "", []byte(rec.text), rec.origin, shared)
+	c.def, c.err = e.r.opt.check(e.name, []byte(rec.text), rec.origin, shared)
 	e.mu.Lock()
 	e.checked = c
 	e.mu.Unlock()

@@ -50,14 +50,14 @@ func (r *Registry) isShelf(rec record) bool {
 // judge checks a definition that is to take the place of what the catalog has. begin
 // says that the pipe's stages begin anew with it.
 func (r *Registry) judge(c *catalog, name string, o PutOptions, text []byte) (begin bool, err error) {
-	def, err := r.opt.check(name, o.File, text, o.Origin, r.shared(c, usesOf(string(text))))
+	def, err := r.opt.check(name, text, o.Origin, r.shared(c, usesOf(string(text))))
 	if err != nil {
 		return false, refusal(err)
 	}
 	was, there := c.pipes[name]
 	var old *definition
 	if there {
-		if old, err = r.opt.check(name, "", []byte(was.text), was.origin, r.shared(c, was.uses)); err != nil {
+		if old, err = r.opt.check(name, []byte(was.text), was.origin, r.shared(c, was.uses)); err != nil {
 			old = nil // it does not run by that text: there is nothing to go on with
 		}
 	}
@@ -98,12 +98,12 @@ func (r *Registry) judgeShelf(c *catalog, name string, def, old *definition) err
 		for stage, steps := range def.shelf {
 			after[name+"."+stage] = steps
 		}
-		now, err := r.opt.check(user, "", []byte(rec.text), rec.origin, after)
+		now, err := r.opt.check(user, []byte(rec.text), rec.origin, after)
 		if err == nil {
 			err = adoptable(now)
 		}
 		if err == nil {
-			if then, e := r.opt.check(user, "", []byte(rec.text), rec.origin, before); e == nil {
+			if then, e := r.opt.check(user, []byte(rec.text), rec.origin, before); e == nil {
 				err = goesOn(then.plan, now.plan)
 			}
 		}
@@ -195,7 +195,7 @@ func (r *Registry) read(ctx context.Context, name string, text []byte, origin Or
 	if err := r.catchUp(ctx); err != nil {
 		return nil, err
 	}
-	return r.opt.check(name, "", text, origin, r.shared(r.copy(), usesOf(string(text))))
+	return r.opt.check(name, text, origin, r.shared(r.copy(), usesOf(string(text))))
 }
 
 // Test runs the tests in a definition, without touching a topic. Programs are run only

@@ -117,6 +117,7 @@ func (w *worker) refuse(ctx context.Context, name string) error {
 	list := w.out.to[name]
 	w.out.to[name] = nil
 	var good []outgoing
+	mended := false
 	for _, g := range list {
 		_, err := w.o.r.opt.Topics.Prepare(ctx, name, []parley.Event{g.event})
 		switch {
@@ -130,14 +131,14 @@ func (w *worker) refuse(ctx context.Context, name string) error {
 				return err
 			}
 		default:
-			g.event = bare(g.event)
+			g.event, mended = bare(g.event), true
 			if _, e := w.o.r.opt.Topics.Prepare(ctx, name, []parley.Event{g.event}); e != nil {
 				return e
 			}
 			good = append(good, g)
 		}
 	}
-	if len(good) == len(list) && len(w.out.to[name]) == 0 { // each alone is good, and all are too many
+	if len(good) == len(list) && !mended { // each alone is good, and all are too many
 		w.out.to[name] = good
 		return &parley.Error{Code: parley.TooLarge, Field: "events", Detail: "the events for " + name + " do not fit one batch"}
 	}
@@ -177,23 +178,45 @@ func (w *worker) smaller(err error) error {
 	case n > 1:
 		w.o.limit = max(1, n/2)
 		return errChanged
-	case n == 1 && w.out.last.cursor != "":
+	case n == 1 && w.out.last.cursor != "" && !w.buried:
 		w.o.limit, w.o.poison = 1, &poison{w.out.last.lane, w.out.last.cursor, err}
 		return errChanged
 	}
 	return err
 }
 
-// grow makes parts larger again, after one that was not too large.
+// A pipe begins with parts of firstChunk events, which grow as long as a step takes
+// less than quick, and shrink when one takes more than slow: what a slow program has
+// done is committed soon, whatever happens next.
+const (
+	firstChunk = 16
+	quick      = 50 * time.Millisecond
+	slow       = 200 * time.Millisecond
+)
+
+// pacing learns from a step how many events the next ones are to have.
+func (w *worker) pacing(events int, took time.Duration) {
+	w.quick = took < quick
+	if took > slow && events > 1 {
+		w.limit(max(1, int(int64(events)*int64(slow/2)/int64(took))))
+	}
+}
+
+// grow makes parts larger after a commit that was not too much.
 func (w *worker) grow() {
-	if w.o.limit == 0 {
-		return
+	switch {
+	case w.o.limit == 0 || !w.quick:
+	case 2*w.o.limit > mostChunk:
+		w.limit(0)
+	default:
+		w.limit(2 * w.o.limit)
 	}
-	if w.o.limit *= 2; w.o.limit > mostChunk {
-		w.o.limit = 0
-	}
+}
+
+func (w *worker) limit(n int) {
+	w.o.limit = n
 	for _, l := range w.lanes {
-		l.limit.Store(int64(w.o.limit))
+		l.limit.Store(int64(n))
 	}
 }
 

@@ -41,7 +41,7 @@ type poison struct {
 
 // own runs the pipe for one ownership.
 func (e *entry) own(ctx context.Context, s *shard.Owner) error {
-	o := &owner{e: e, r: e.r, book: &book{}, together: map[parley.Stream]bool{}}
+	o := &owner{e: e, r: e.r, book: &book{}, together: map[parley.Stream]bool{}, limit: firstChunk}
 	j, err := journal.Open(ctx, e.r.log, e.stream, o.book, journal.Options{Fence: s.Fence, Logger: e.r.opt.Logger})
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (o *owner) plan(ctx context.Context) (*definition, adopted, error) {
 		return nil, a, refusal(err)
 	}
 	o.meter.refuse(err)
-	old, e := o.r.opt.check(o.e.name, "", []byte(a.Text), a.adoption.Origin, nil)
+	old, e := o.r.opt.check(o.e.name, []byte(a.Text), a.adoption.Origin, nil)
 	if e != nil {
 		return nil, a, errors.Join(err, e)
 	}
@@ -213,7 +213,7 @@ func goesOnIn(p *graph.Plan, state []byte) error {
 // drain lets out what the stages keep that are to begin anew. If they cannot be run
 // any more, what they keep is lost, and that is said.
 func (o *owner) drain(ctx context.Context, a adopted, to *outbox) error {
-	old, err := o.r.opt.check(o.e.name, "", []byte(a.Text), a.adoption.Origin, nil)
+	old, err := o.r.opt.check(o.e.name, []byte(a.Text), a.adoption.Origin, nil)
 	var m *graph.Machine
 	if err == nil {
 		m, err = old.plan.Machine()

@@ -173,9 +173,8 @@ type PutOptions struct {
 	Drain bool
 	// State is what the pipe is to do; "" = what it does, and running when it is new.
 	State State
-	// Origin is who wrote the definition, and File its name in errors.
+	// Origin is who wrote the definition.
 	Origin Origin
-	File   string
 }
 
 // Put stores the definition of a pipe, or of stages for pipes, if it has changed. The

@@ -25,6 +25,8 @@ type worker struct {
 	sinks []sink
 	out   *outbox
 
+	buried bool          // an event that was too large, since this worker began
+	quick  bool          // the last step was
 	steps  int           // since the last commit
 	began  time.Time     // the first of them
 	pace   time.Duration // between commits, when state is large
@@ -236,7 +238,7 @@ func (w *worker) take(ctx context.Context, a arrival) error {
 		if err := w.feed(ctx, a); err != nil {
 			return err
 		}
-		if w.m.Done() || w.m.Room() == 0 || w.out.events+w.out.dead > mostEvents || w.out.bytes > mostBytes || w.out.in > mostEvents || w.o.limit > 0 {
+		if w.m.Done() || w.m.Room() == 0 || w.out.events+w.out.dead > mostEvents || w.out.bytes > mostBytes || w.out.in > mostEvents || w.o.limit > 0 || time.Since(w.began) > slow {
 			break
 		}
 		select {
@@ -252,6 +254,8 @@ func (w *worker) take(ctx context.Context, a arrival) error {
 // feed steps over one arrival.
 func (w *worker) feed(ctx context.Context, a arrival) error {
 	w.step()
+	begun := time.Now()
+	defer func() { w.pacing(len(a.events), time.Since(begun)) }()
 	w.out.in += int64(len(a.events))
 	w.kept.In += int64(len(a.events))
 	w.out.last = a
@@ -259,6 +263,7 @@ func (w *worker) feed(ctx context.Context, a arrival) error {
 		w.o.poison = nil
 		d := graph.Dead{Stage: "commit", Attempts: 1, Err: p.err, Event: a.events[0], Original: a.events[0]}
 		w.bury(d)
+		w.buried = true // nothing smaller is left to try
 	} else if err := w.after(ctx)(w.m.Step(ctx, time.Now(), a.lane, a.events)); err != nil {
 		return err
 	}
