@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/parleyhq/parley"
@@ -9,6 +10,10 @@ import (
 
 // What a machine takes for each event of 256 that come together.
 func benchmarkStep(b *testing.B, text string) {
+	benchmarkStepOver(b, text, `{"id":17,"total":120,"city":"Bonn","tags":["a","b"]}`)
+}
+
+func benchmarkStepOver(b *testing.B, text, data string) {
 	g, err := graph.ParseText(text)
 	if err != nil {
 		b.Fatal(err)
@@ -23,7 +28,7 @@ func benchmarkStep(b *testing.B, text string) {
 	}
 	events := make([]parley.Event, 256)
 	for i := range events {
-		events[i] = event(i, `{"id":17,"total":120,"city":"Bonn","tags":["a","b"]}`)
+		events[i] = event(i, data)
 	}
 	b.ReportAllocs()
 	for i := 0; i < b.N; i += len(events) {
@@ -35,7 +40,10 @@ func benchmarkStep(b *testing.B, text string) {
 
 func BenchmarkStepGrep(b *testing.B)  { benchmarkStep(b, "topic a | grep Bonn | topic b") }
 func BenchmarkStepWhere(b *testing.B) { benchmarkStep(b, "topic a | where data.total > 100 | topic b") }
-func BenchmarkStepMap(b *testing.B)   { benchmarkStep(b, "topic a | map {id: .id} | topic b") }
+func BenchmarkStepWhereKiB(b *testing.B) {
+	benchmarkStepOver(b, "topic a | where data.total > 100 | topic b", `{"note":"`+strings.Repeat("Deliver to the back door. ", 36)+`","items":[{"sku":"tea-1","n":2}],"total":120}`)
+}
+func BenchmarkStepMap(b *testing.B) { benchmarkStep(b, "topic a | map {id: .id} | topic b") }
 func BenchmarkStepWindow(b *testing.B) {
 	benchmarkStep(b, "topic a | window 1m --lateness 1h --key data.city --of data.total | topic b")
 }
