@@ -106,6 +106,7 @@ var excuses = []excuse{
 	{"base/journal/actor.go", "panic", "a group is closed before it could be too large: a record that does not fit is a bug, and going on would lose a move"},
 	{"base/shard/desk.go", "context.Background", "a post lives until it is shut, whoever opened it"},
 	{"engine/natslog/natshost/peers.go", "context.Background", "a request comes from another process: its life is what the asker says"},
+	{"engine/natslog/natshost/seat.go", "context.Background", "an owner stays until another takes over, whoever asks it"},
 	{"pattern/queue/registry_log.go", "context.Background", "a queue lives until it is deleted, whoever asked for it"},
 	{"base/topic/machine.go", "panic", "the values are our own: JSON has all their kinds"},
 	{"internal/vfs/faulty.go", "panic", "a malformed rule is a mistake in a test"},
