@@ -218,6 +218,7 @@ func (q *Queue) Lease(ctx context.Context, r LeaseRequest) ([]Lease, error) {
 			Op: "lease", Max: max(r.Max, 1), Wait: max(0, time.Until(end)), Visibility: ceilMillis(r.Visibility), Worker: clip(r.Worker, MaxWorker),
 		})
 		if parley.CodeOf(err) == parley.Unknown && err != nil && time.Now().Before(end) {
+			pause(asking, firstRetry)
 			continue // the owner is gone, and so are leases that it may have given
 		}
 		if err != nil {
