@@ -10,6 +10,9 @@
 // The workers of a queue are killed too, while jobs are in their hands: each job is
 // worked on, and none again whose ack was answered.
 //
+// A pipe whose program never answers the same loses its server at random moments:
+// each event is in its outputs once.
+//
 //	go test ./crash -v -run Queue -crash.jobs 100000
 //	go test ./crash -v -crash.rounds 500 -crash.seed 7
 package crash

@@ -12,7 +12,7 @@ import (
 // on everything, and "*" everything.
 type Scope struct {
 	Verb string // one of Verbs, or "*"
-	On   string // a pattern of topics, of limits for throttle, of queues for enqueue and work, of groups for consume; "" = everything
+	On   string // a pattern of topics, of limits for throttle, of queues for enqueue and work, of groups for consume, of any of these and of pipes for admin; "" = everything
 }
 
 // Verbs lists the verbs and what they allow.
@@ -24,7 +24,7 @@ var Verbs = map[string]string{
 	"work":     "lease jobs of queues, settle them, and look at them",
 	"consume":  "be a member of consumer groups, commit, seek, and look at them; their topics need read",
 	"throttle": "check limits, and see them",
-	"admin":    "see the server's own state, metrics, internal topics and configuration, and change its limits, queues and groups",
+	"admin":    "see the server's own state, metrics, internal topics and configuration, and change its limits, queues, groups and pipes",
 	"*":        "everything",
 }
 

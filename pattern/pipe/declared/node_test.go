@@ -105,7 +105,7 @@ steps:
   - topic: out
 `
 
-// sent publishes numbers with keys.
+// publish publishes numbers with keys.
 func (c *cluster) publish(o *office, from, to int) {
 	var events []parley.Event
 	for i := from; i < to; i++ {

@@ -70,7 +70,7 @@ func TestATapShowsWhatPassesAStep(t *testing.T) {
 	})
 }
 
-// restored is a node that is allowed less than the one before.
+// with is the next node, which is allowed other things.
 func (o *office) with(opt Options) *office {
 	o.t.Helper()
 	o.opt.Exec, o.opt.HTTP, o.opt.Graph.Programs = opt.Exec, opt.HTTP, opt.Graph.Programs
