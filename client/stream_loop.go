@@ -53,7 +53,7 @@ func (c *Consumer) run(ctx context.Context, most int, yield func([]stream.Messag
 		case ctx.Err() != nil:
 			yield(nil, ctx.Err())
 			return
-		case !again(err):
+		case !mends(err):
 			yield(nil, err)
 			return
 		}

@@ -91,7 +91,7 @@ func (r *Reader) Messages(ctx context.Context) iter.Seq2[stream.Message, error] 
 			case ctx.Err() != nil:
 				yield(stream.Message{}, ctx.Err())
 				return
-			case err != nil && !again(err):
+			case err != nil && !mends(err):
 				yield(stream.Message{}, err)
 				return
 			case err != nil:
@@ -111,6 +111,10 @@ func (r *Reader) Messages(ctx context.Context) iter.Seq2[stream.Message, error] 
 		}
 	}
 }
+
+// mends says whether asking again can help a reader: also when the server took its
+// request for given up, which happens when a connection breaks by halves.
+func mends(err error) bool { return again(err) || parley.CodeOf(err) == parley.Canceled }
 
 // lull is how long to wait after an error, when it was so long before; whoever wants
 // to know is told.
