@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		workHere(address)
 		return
 	}
+	if address := os.Getenv(memberVar); address != "" {
+		readHere(address)
+		return
+	}
 	flag.Parse()
 	if *seed == 0 {
 		now := time.Now().UTC()

@@ -77,6 +77,8 @@ func post(client *http.Client, url string) ([]byte, error) {
 // crew is the workers, and what they have told.
 type crew struct {
 	t     *testing.T
+	role  string        // the variable that tells a worker where the server is
+	calm  time.Duration // how much longer than a moment each lives
 	mu    sync.Mutex
 	tries [][]int64 // by job: when it was worked on
 	acked []int64   // by job: when its ack was answered first; 0 = nobody lived to hear it
@@ -106,7 +108,7 @@ func (c *crew) heard(line string) {
 func (c *crew) employ(ctx context.Context, dice *rand.Rand, address string) {
 	for ctx.Err() == nil {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), workerVar+"="+address)
+		cmd.Env = append(os.Environ(), c.role+"="+address)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		out, err := cmd.StdoutPipe()
 		if err == nil {
@@ -123,7 +125,7 @@ func (c *crew) employ(ctx context.Context, dice *rand.Rand, address string) {
 			}
 		})
 		select {
-		case <-time.After(200*time.Millisecond + time.Duration(dice.Int64N(int64(2*time.Second)))):
+		case <-time.After(c.calm + 200*time.Millisecond + time.Duration(dice.Int64N(int64(2*time.Second)))):
 		case <-ctx.Done():
 		}
 		_ = cmd.Process.Kill()
@@ -145,7 +147,7 @@ func TestQueueSurvives(t *testing.T) {
 	live := rig.Start(t, "--data", dir)
 	front := rig.NewProxy(t, live.Address()) // workers keep their address
 	enqueue(t, live.URL)
-	c := &crew{t: t, tries: make([][]int64, *queueJobs), acked: make([]int64, *queueJobs)}
+	c := &crew{t: t, role: workerVar, tries: make([][]int64, *queueJobs), acked: make([]int64, *queueJobs)}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var all sync.WaitGroup
