@@ -242,14 +242,15 @@ func (h *home) ensure(ctx context.Context, want jetstream.StreamConfig) error {
 }
 
 // create makes the home's stream. A server that removes its last stream at the same
-// moment, or another node that makes ours, is no reason to give up.
+// moment, one that has just begun and does not see the others yet, or another node
+// that makes ours, is no reason to give up.
 func (h *home) create(ctx context.Context, want jetstream.StreamConfig, info *streamInfo) error {
 	for tries := 0; ; tries++ {
 		err := h.l.x.api(ctx, "STREAM.CREATE."+h.stream, want, info)
 		if apiCode(err) == codeNameInUse {
 			return h.l.x.api(ctx, "STREAM.INFO."+h.stream, nil, info) // differs tells how
 		}
-		if apiCode(err) != codeNotCreated || tries == 5 || !pause(ctx, lastPause) {
+		if code := apiCode(err); code != codeNotCreated && code != codeNoPeers || tries == 5 || !pause(ctx, lastPause) {
 			return err
 		}
 	}
