@@ -378,32 +378,32 @@ func FuzzCommit(f *testing.F) {
 func TestHoldersOfOtherNodes(t *testing.T) {
 	inBed(t, Options{}, Settings{MaxAge: time.Hour}, "orders", func(t *testing.T, b *bed) {
 		s := b.topic.Partitions[0].Stream
-		var asked int
-		var far map[parley.Stream][]Hold
+		var asked atomic.Int32
+		var far atomic.Pointer[map[parley.Stream][]Hold]
 		away := parley.Errorf(parley.Unavailable, "no node answers")
 		b.AskHolders(func(context.Context) (map[parley.Stream][]Hold, error) {
-			asked++
-			if far == nil {
-				return nil, away
+			asked.Add(1)
+			if held := far.Load(); held != nil {
+				return *held, nil
 			}
-			return far, nil
+			return nil, away
 		})
 		b.publish(10)
 		b.pass(30 * time.Minute)
-		if asked > 0 {
-			t.Fatalf("asked %d times, and nothing was to go", asked)
+		if n := asked.Load(); n > 0 {
+			t.Fatalf("asked %d times, and nothing was to go", n)
 		}
 		b.pass(2 * time.Hour)
-		if b.stat().Earliest != 1 || asked == 0 {
-			t.Fatalf("%+v after %d questions", b.stat(), asked)
+		if b.stat().Earliest != 1 || asked.Load() == 0 {
+			t.Fatalf("%+v after %d questions", b.stat(), asked.Load())
 		}
-		far = map[parley.Stream][]Hold{s: {{"there", 4}}}
+		far.Store(&map[parley.Stream][]Hold{s: {{"there", 4}}})
 		b.Hold("here", s, 6)
 		b.pass(time.Minute)
 		if b.stat().Earliest != 4 {
 			t.Fatalf("%+v", b.stat())
 		}
-		far = map[parley.Stream][]Hold{}
+		far.Store(&map[parley.Stream][]Hold{})
 		b.pass(time.Minute)
 		if b.stat().Earliest != 6 {
 			t.Fatalf("%+v", b.stat())
