@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"iter"
 	"net/http"
@@ -91,13 +92,16 @@ type Tapped struct {
 
 // TapPipe shows what passes a step of a pipe from now on, until ctx ends; it connects
 // again after a break. What is too much is counted, and holds nothing up. Errors:
-// NotFound, Unprocessable, Unavailable, Overloaded.
+// NotFound, Invalid, Unprocessable, Unavailable, Overloaded, and those of Unreachable
+// that no repetition mends.
 func (c *Client) TapPipe(ctx context.Context, name, step string) iter.Seq2[Tapped, error] {
 	return func(yield func(Tapped, error) bool) {
 		header := http.Header{}
 		c.authorize(header)
+		ctx, fail := context.WithCancelCause(ctx)
+		defer fail(nil)
 		source, err := sse.NewClient(c.url(url.Values{"step": {step}}, "v1", "pipes", name, "tap"), sse.ClientOptions{
-			HTTP: c.opt.HTTP, Header: header, OnReconnect: c.opt.OnReconnect, Retry: time.Second, IdleTimeout: time.Minute, MaxEvent: maxAnswer,
+			HTTP: c.opt.HTTP, Header: header, OnReconnect: c.reconnecting(fail), Retry: time.Second, IdleTimeout: time.Minute, MaxEvent: maxAnswer,
 			Refused: func(res *http.Response) error {
 				body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20)) // what there is of it
 				return problem(res, body)
@@ -115,6 +119,23 @@ func (c *Client) TapPipe(ctx context.Context, name, step string) iter.Seq2[Tappe
 			if !yield(t, err) || err != nil {
 				return
 			}
+		}
+	}
+}
+
+// reconnecting tells of a break, and ends what no further connection would mend, as
+// TLS on one side alone.
+func (c *Client) reconnecting(fail context.CancelCauseFunc) func(error, time.Duration) {
+	return func(cause error, wait time.Duration) {
+		if failed := (*url.Error)(nil); errors.As(cause, &failed) { // there was no answer
+			e := noStream(c.base.Host, cause)
+			if cause = e; !again(e) {
+				fail(e)
+				return
+			}
+		}
+		if c.opt.OnReconnect != nil {
+			c.opt.OnReconnect(cause, wait)
 		}
 	}
 }

@@ -84,7 +84,10 @@ and what runs goes on. A file with stages: alone is for other pipes to use.`,
 			return answer{}, err
 		}
 		done := " is changed"
-		if created {
+		switch {
+		case created && info.Stages:
+			done = " is there, for pipes to use"
+		case created:
 			done = " is there, and " + string(info.State)
 		}
 		return answer{Summary: *name + done, Result: info}, nil
@@ -120,7 +123,10 @@ func (a *app) pipeList() *cobra.Command {
 			return answer{}, err
 		}
 		list, err := cl.Pipes(ctx)
-		return answer{Summary: count(int64(len(list)), "pipe"), Result: list, Text: func(w io.Writer) error {
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{Summary: count(int64(len(list)), "pipe"), Partial: len(list) == 0, Result: list, Text: func(w io.Writer) error {
 			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 			for _, p := range list {
 				what := string(p.State)
@@ -128,12 +134,12 @@ func (a *app) pipeList() *cobra.Command {
 					what = "stages"
 				}
 				if len(p.Problems) > 0 {
-					what += ": " + p.Problems[0].Detail
+					what += ": " + printable(p.Problems[0].Detail)
 				}
 				_, _ = fmt.Fprintf(t, "%s\t%s\n", p.Name, what) // Flush tells
 			}
 			return t.Flush()
-		}}, err
+		}}, nil
 	})
 	return c
 }
@@ -142,10 +148,13 @@ func (a *app) pipeShow() *cobra.Command {
 	c := &cobra.Command{Use: "show PIPE", Short: "Print the definition of a pipe of the server.", Example: "  parley pipe show big-orders > big-orders.yaml", Args: exactly("PIPE")}
 	return a.onPipe(c, func(ctx context.Context, cl *client.Client, pipe string) (answer, error) {
 		p, err := cl.Pipe(ctx, pipe)
+		if err != nil {
+			return answer{}, err
+		}
 		return answer{Result: p, Text: func(w io.Writer) error {
 			_, err := fmt.Fprintln(w, strings.TrimRight(p.Definition, "\n"))
 			return err
-		}}, err
+		}}, nil
 	})
 }
 
@@ -153,10 +162,13 @@ func (a *app) pipeStats() *cobra.Command {
 	c := &cobra.Command{Use: "stats PIPE", Short: "Show what a pipe of the server does, step by step.", Example: "  parley pipe stats big-orders", Args: exactly("PIPE")}
 	return a.onPipe(c, func(ctx context.Context, cl *client.Client, pipe string) (answer, error) {
 		s, err := cl.PipeStats(ctx, pipe)
+		if err != nil {
+			return answer{}, err
+		}
 		summary := fmt.Sprintf("%s: %s in, %d out, %d dead, lag %d", s.State, count(s.In, "event"), s.Out, s.Dead, s.Lag)
 		for _, what := range []string{s.Problem, s.Refused} {
 			if what != "" {
-				summary += "\n" + what
+				summary += "\n" + printable(what)
 			}
 		}
 		return answer{Summary: summary, Result: s, Text: func(w io.Writer) error {
@@ -166,7 +178,7 @@ func (a *app) pipeStats() *cobra.Command {
 				_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.1f µs\t%d µs\n", m.Path, m.Name, m.In, m.Out, m.Errors, m.Micros, m.MostMicros)
 			}
 			return t.Flush()
-		}}, err
+		}}, nil
 	})
 }
 
@@ -179,6 +191,12 @@ func (a *app) pipeTap() *cobra.Command {
 	}
 	at := a.remoteFlags(c)
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
+		if err := declared.CheckName(args[0]); err != nil {
+			return answer{}, &usage{err}
+		}
+		if args[1] == "" {
+			return answer{}, usagef("parley pipe stats "+args[0]+" shows the steps", "STEP is empty")
+		}
 		cl, err := a.client(at)
 		if err != nil {
 			return answer{}, err
@@ -225,7 +243,7 @@ func (a *app) showTapped(r *declared.TapRecord) error {
 	}
 	switch {
 	case r.Failed != nil:
-		after = append(after, a.paint(red, "failed: "+r.Failed.Cause))
+		after = append(after, a.paint(red, "failed: "+printable(r.Failed.Cause)))
 	case len(after) == 0:
 		after = append(after, a.paint(dim, "nothing"))
 	}
@@ -237,7 +255,7 @@ func (a *app) showTapped(r *declared.TapRecord) error {
 func dataOf(event json.RawMessage) string {
 	e, err := parley.ParsePartialJSON(event)
 	if err != nil {
-		return string(event)
+		return printable(string(event))
 	}
 	return printable(string(e.Data))
 }
