@@ -17,8 +17,8 @@
 //	(a) a pattern of HTTP; the streams of gRPC are in the row of pubsub
 //	(b) bytes on a connection; without one there is nothing but pubsub
 //	(c) the client is told as http is, and then waits by itself
-//	(d) consumer groups are spoken by HTTP alone so far
-//	(e) queues are spoken by HTTP, and by the client over it
+//	(d) the SDK's consumer joins and asks by itself, over HTTP and gRPC: client and wire/grpcapi have its tests
+//	(e) wire/grpcapi and client/overgrpc have the tests of queues over gRPC
 //
 // Patterns with a machine run over two nodes of a cluster of NATS servers too, in
 // test/cluster: one that the doors are opened on, and another that owns the machines.

@@ -127,6 +127,10 @@ func queueOrder(s *scene) {
 	s.add(queue.Job{}, "1", "2")
 	s.add(queue.Job{Priority: 9}, "3")
 	s.add(queue.Job{Priority: 5}, "4", "5")
+	// A lease does not wait for jobs that are on their way in; a look does.
+	if ready, err := s.jobs().Peek(s.Life, queue.PeekRequest{State: queue.Ready}); err != nil || len(ready) != 5 {
+		s.Fatalf("%d jobs are ready, %v", len(ready), err)
+	}
 	list := s.take(time.Second, "3", "4", "5", "1", "2")
 	if l := list[0]; l.Event.DataContentType != "text/plain" || l.Attempt != 1 || l.Priority != 9 {
 		s.Fatalf("%+v", l)

@@ -26,7 +26,8 @@
 //	| who lost a lease settles        | tokens name owner, job and lease, and are sealed: stale,  |
 //	| nothing                         | foreign, repeated and forged ones are refused             |
 //	| order                           | higher priority first, then the older job; retried jobs   |
-//	|                                 | keep their age                                            |
+//	|                                 | keep their age; a lease does not wait for jobs that are   |
+//	|                                 | on their way in                                           |
 //	| order within a key              | one job of a key at a time, the older first; a job that   |
 //	|                                 | is delayed, retried or leased holds up those behind it, a |
 //	|                                 | dead one does not                                         |
