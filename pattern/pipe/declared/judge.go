@@ -169,7 +169,8 @@ type Report struct {
 	Stages   bool              `json:"stages,omitempty"` // it is stages for pipes
 	Problems []Problem         `json:"problems,omitempty"`
 	Findings []graph.Finding   `json:"findings,omitempty"` // what looks like a mistake
-	Steps    []graph.Explained `json:"steps,omitempty"`
+	Steps    []graph.Explained `json:"steps,omitempty"`    // those under "dead." get what failed
+	Edges    []graph.Edge      `json:"edges,omitempty"`    // the ways of events from step to step
 }
 
 // Check says what is wrong with a definition, and what it does, as if it were put.
@@ -184,7 +185,17 @@ func (r *Registry) Check(ctx context.Context, name string, text []byte, origin O
 	if !d.isPipe() {
 		return Report{OK: true, Stages: true}, nil
 	}
-	return Report{OK: true, Findings: graph.Lint(d.graph), Steps: graph.Explain(d.graph)}, nil
+	g := d.shown()
+	return Report{OK: true, Findings: graph.Lint(g), Steps: graph.Explain(g), Edges: g.Edges()}, nil
+}
+
+// shown is the graph with the topic that gets what nothing in it takes.
+func (d *definition) shown() *graph.Graph {
+	g := *d.graph
+	if d.dead != "" {
+		g.Dead = []graph.Step{graph.New("topic", graph.Args{"name": d.dead})}
+	}
+	return &g
 }
 
 // read checks a text with the shared stages that there are.

@@ -10,6 +10,7 @@ type Explained struct {
 	Path  string `json:"path"`
 	Name  string `json:"name,omitempty"`
 	Text  string `json:"step"`
+	Brief string `json:"brief"` // Text without the pipes in it
 	Does  string `json:"does"`
 	Holds string `json:"keeps"`
 	Depth int    `json:"depth"` // in how many pipes it is
@@ -25,7 +26,7 @@ func Explain(g *Graph) []Explained {
 		if holds == "" {
 			holds = "nothing"
 		}
-		all = append(all, Explained{Path: path, Name: s.Name, Text: s.Text(), Does: k.Doc, Holds: holds, Depth: depth})
+		all = append(all, Explained{Path: path, Name: s.Name, Text: s.Text(), Brief: shortText(s), Does: k.Doc, Holds: holds, Depth: depth})
 	})
 	return all
 }
@@ -55,8 +56,9 @@ func walkSteps(steps []Step, prefix string, from, depth int, visit func(string, 
 
 // Edge is a way that events take from one step to another.
 type Edge struct {
-	From, To string // paths
-	Label    string // "" = all that the stage passes on
+	From  string `json:"from"` // paths
+	To    string `json:"to"`
+	Label string `json:"label,omitempty"` // "" = all that the stage passes on
 }
 
 // Edges gives the ways of events.
