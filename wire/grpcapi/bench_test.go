@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
@@ -19,7 +20,7 @@ func tcp(b *testing.B) *rig {
 		b.Fatal(err)
 	}
 	var d net.Dialer
-	return rigOn(b, ln, func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", ln.Addr().String()) }, nil)
+	return rigOn(b, ln, func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", ln.Addr().String()) }, setup{topics: topic.Options{AutoCreate: true}})
 }
 
 func payload(n int) *parleyv1.PublishRequest {

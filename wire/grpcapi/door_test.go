@@ -333,6 +333,13 @@ func (f *full) Admit(_ context.Context, r *door.Request) (func(), error) {
 	return func() {}, f.err
 }
 
+// refuse has it say err from now on.
+func (f *full) refuse(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
 func TestAdmission(t *testing.T) {
 	f := &full{err: &parley.Error{Code: parley.Throttled, Detail: "too many", RetryAfter: 3 * time.Second}}
 	r := newRig(t, func(o *Options) { o.Admission, o.Log = f, slog.New(slog.DiscardHandler) })

@@ -10,7 +10,7 @@ func queueRoutes() []door.Route {
 	owner := []parley.Code{parley.NotFound, parley.Unavailable, parley.Full}
 	look := append([]parley.Code{parley.Invalid}, owner...)
 	change := append(look[:len(look):len(look)], parley.Unknown)
-	enqueue := append(change[:len(change):len(change)], parley.TooLarge, parley.Overloaded)
+	enqueue := append(change[:len(change):len(change)], parley.TooLarge, parley.Overloaded, parley.KeyReused)
 	return []door.Route{
 		{Path: queues + "Enqueue", Name: "queue-enqueue", Pattern: "queue", Verb: "enqueue", On: "queue", Errors: enqueue, Summary: "Add jobs to a queue: all of the request, or none."},
 		{Path: queues + "EnqueueStream", Name: "queue-enqueue-stream", Pattern: "queue", Verb: "enqueue", On: "queue", Errors: enqueue, Summary: "Add jobs many times over one stream."},

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/cursor"
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
@@ -31,30 +32,48 @@ import (
 type rig struct {
 	t         testing.TB
 	api       *API
-	log       *memlog.Log
+	log       parley.Log
 	topics    *topic.Registry
 	hub       *pubsub.Hub
 	queues    *queue.Registry
 	groups    *groups.Groups
 	lives     *door.Lives
+	abdicate  func() // has nobody own the groups any more
 	conn      *grpc.ClientConn
 	publish   parleyv1.PublishClient
 	subscribe parleyv1.SubscribeClient
 	manage    parleyv1.TopicsClient
 }
 
-func newRig(t testing.TB, change func(*Options)) *rig {
-	t.Helper()
-	ln := memnet.Listen(1 << 20)
-	return rigOn(t, ln, func(ctx context.Context) (net.Conn, error) { return ln.Dial(ctx, "", "") }, change)
+// setup is what a test may want of a rig.
+type setup struct {
+	log    parley.Log // nil = one in memory
+	topics topic.Options
+	groups groups.Options
+	change func(*Options)
 }
 
-func rigOn(t testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, error), change func(*Options)) *rig {
+func newRig(t testing.TB, change func(*Options)) *rig {
+	t.Helper()
+	return newRigOf(t, setup{topics: topic.Options{AutoCreate: true}, change: change})
+}
+
+func newRigOf(t testing.TB, s setup) *rig {
+	t.Helper()
+	ln := memnet.Listen(1 << 20)
+	return rigOn(t, ln, func(ctx context.Context) (net.Conn, error) { return ln.Dial(ctx, "", "") }, s)
+}
+
+func rigOn(t testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, error), s setup) *rig {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background()) // outlives the test, until Cleanup has stopped the server
-	log := memlog.New(memlog.Options{})
+	log := s.log
+	if log == nil {
+		log = memlog.New(memlog.Options{})
+	}
 	schemas := schema.New(log, schema.Options{})
-	r := &rig{t: t, log: log, topics: topic.New(log, topic.Options{AutoCreate: true, Check: schemas.Check}), lives: door.NewLives()}
+	s.topics.Check = schemas.Check
+	r := &rig{t: t, log: log, topics: topic.New(log, s.topics), lives: door.NewLives()}
 	if err := r.topics.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -69,25 +88,27 @@ func rigOn(t testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, 
 	if err := r.queues.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if r.groups, err = groups.New(log, new(shard.Local), r.topics, groups.Options{}); err != nil {
+	if r.groups, err = groups.New(log, new(shard.Local), r.topics, s.groups); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.groups.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
 	opt := Options{Topics: r.topics, Schemas: schemas, Queues: r.queues, Groups: r.groups, Hub: r.hub, Lives: r.lives, Context: ctx}
-	if change != nil {
-		change(&opt)
+	if s.change != nil {
+		s.change(&opt)
 	}
 	if r.api, err = New(opt); err != nil {
 		t.Fatal(err)
 	}
+	owning, abdicate := context.WithCancel(ctx)
+	r.abdicate = abdicate
 	done := make(chan struct{}, 5)
 	run := func(f func()) { go func() { f(); done <- struct{}{} }() }
 	run(func() { _ = r.hub.Run(ctx) })
 	run(func() { _ = r.topics.Run(ctx) })
 	run(func() { _ = r.queues.Run(ctx) })
-	run(func() { _ = r.groups.Run(ctx) })
+	run(func() { _ = r.groups.Run(owning) })
 	run(func() { _ = r.api.Serve(ln) })
 	r.conn, err = grpc.NewClient("passthrough:///parley", grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx) }))
