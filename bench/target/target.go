@@ -37,6 +37,12 @@ func Main() {
 	if os.Getenv(childEnv) == "" {
 		return
 	}
+	if os.Getenv(apartEnv) == "1" { // the load's: it was inherited
+		if err := pinned(0); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	if err := serve(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

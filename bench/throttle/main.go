@@ -9,6 +9,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
@@ -25,6 +26,7 @@ var (
 	goroutines = flag.Int("goroutines", 4, "how many ask for the hot key; the million is always asked from two")
 	keys       = flag.Int("keys", 1_000_000, "keys of the second table")
 	perSecond  = flag.Int("envoy", 5000, "questions a second to Envoy's service; 0 = leave it out")
+	apart      = flag.Bool("apart", false, "Envoy's service on the first processor, the load on the second; without the libraries")
 	length     = flag.Duration("for", 10*time.Second, "length of a round of Envoy's service")
 )
 
@@ -38,6 +40,12 @@ func main() {
 }
 
 func run() error {
+	if *apart {
+		if err := target.Apart(); err != nil {
+			return err
+		}
+		*libraries = false
+	}
 	fmt.Printf("%s, %d processors, %d rounds\n", runtime.Version(), runtime.GOMAXPROCS(0), *rounds)
 	if *libraries {
 		if err := hot(); err != nil {
@@ -119,6 +127,7 @@ func million() error {
 		}
 		made[j], results[j].bytes = l, float64(live()-before)/float64(*keys)
 	}
+	fmt.Printf("%-26s %9s %9s %9s %9.1f\n", "one read of such a table", "", "", "", missed(int(results[0].bytes)**keys))
 	for round := range *rounds {
 		for j := range made {
 			at := (j + round) % len(made)
@@ -134,6 +143,24 @@ func million() error {
 		made[j].stop()
 	}
 	return nil
+}
+
+// missed is what one read at random costs in so many bytes, the next of which is
+// known only after it: no limiter can find a key for less.
+func missed(size int) float64 {
+	slab := make([]uint64, size/8)
+	for i := range slab {
+		slab[i] = 1 // so that every page is there
+	}
+	order := make([]uint32, calls)
+	for i := range order {
+		order[i] = rand.Uint32N(uint32(len(slab) - 1))
+	}
+	used, read := processor(), uint64(0)
+	for _, at := range order {
+		read = slab[uint64(at)+read&1]
+	}
+	return float64(processor()-used) / float64(calls) * float64(read)
 }
 
 // measure lets n goroutines make their calls at once, and gives the time, the
