@@ -112,12 +112,16 @@ type GroupSeek struct {
 	Topics []string `json:"topics,omitempty"`
 	// Positions are given instead of To and Topics.
 	Positions []stream.Place `json:"positions,omitempty"`
+	// DryRun has Seek tell where the group would be, and change nothing.
+	DryRun bool `json:"dry_run,omitempty"`
 }
 
 // Seek moves the group anywhere that retention holds, also back, and gives its
 // places. Members begin anew from there, in a new generation. With Topics or
-// Positions it makes a group that is not there. Errors: Invalid, BadCursor,
-// NotFound, Trimmed, Unprocessable for a place beyond the end, ….
+// Positions it makes a group that is not there. With DryRun it gives the places that
+// the group would have: members go on, and a group that is not there is NotFound.
+// Errors: Invalid, BadCursor, NotFound, Trimmed, Unprocessable for a place beyond the
+// end, ….
 func (g *Group) Seek(ctx context.Context, s GroupSeek) ([]stream.Place, error) {
 	var out struct {
 		Partitions []stream.Place `json:"partitions"`

@@ -270,6 +270,13 @@ func TestGroupCalls(t *testing.T) {
 		r.must(err)
 		_, err = g.Seek(ctx, client.GroupSeek{To: "earliest"})
 		r.must(err)
+		would, err := g.Seek(ctx, client.GroupSeek{To: "latest", DryRun: true})
+		r.must(err)
+		if len(would) != 2 || would[0].Position != 16 || r.lag() != 30 {
+			r.Errorf("would be at %v, lag %d", would, r.lag())
+		}
+		_, err = r.client.Group("none").Seek(ctx, client.GroupSeek{To: "latest", Topics: []string{"numbers"}, DryRun: true})
+		code(r.T, err, parley.NotFound)
 		r.must(g.Commit(ctx, stream.Place{Topic: "numbers", Position: 3}))
 		code(r.T, g.Commit(ctx, stream.Place{Topic: "numbers", Position: 300}), parley.Unprocessable)
 		list, err := r.client.Groups(ctx)

@@ -154,16 +154,18 @@ func (a *app) streamSeek() *cobra.Command {
 	c := &cobra.Command{
 		Use: "seek GROUP", Short: "Move a consumer group to another place.",
 		Example: `  parley stream seek billing --to earliest
-  parley stream seek billing --to @2026-01-31T12:00:00Z --topic orders
+  parley stream seek billing --to @2026-01-31T12:00:00Z --topic orders --dry-run
   parley stream seek billing --position orders/0=17 --position orders/1=20`,
 		Long: `Members begin anew from there at once, in a new generation. With --topic or
 --position a group that is not there is made. A position is that of the event to
-read next; 0 is the earliest.`,
+read next; 0 is the earliest. With --dry-run the places are printed and nothing is
+changed: members go on, and a group that is not there is not made.`,
 		Args: exactly("GROUP"),
 	}
 	c.Flags().StringVar(&s.To, "to", "", "earliest, latest, a `cursor`, or @ and an RFC 3339 time")
 	c.Flags().StringArrayVar(&s.Topics, "topic", nil, "only this `topic` or pattern; may be repeated")
 	c.Flags().StringArrayVar(&places, "position", nil, "`TOPIC/PARTITION=POSITION` instead of --to; may be repeated")
+	c.Flags().BoolVar(&s.DryRun, "dry-run", false, "print where the group would be, and change nothing")
 	c.MarkFlagsMutuallyExclusive("to", "position")
 	c.MarkFlagsMutuallyExclusive("topic", "position")
 	return a.onGroup(c, func(ctx context.Context, g *client.Group) (answer, error) {
@@ -181,7 +183,11 @@ read next; 0 is the earliest.`,
 		if err != nil {
 			return answer{}, err
 		}
-		return answer{Summary: g.Name() + " has other places in " + count(int64(len(list)), "partition"), Result: list, Text: func(w io.Writer) error {
+		does := " has other places in "
+		if s.DryRun {
+			does = " would have the places in "
+		}
+		return answer{Summary: g.Name() + does + count(int64(len(list)), "partition"), Result: list, Text: func(w io.Writer) error {
 			for _, p := range list {
 				if _, err := fmt.Fprintf(w, "%s/%d=%d\n", p.Topic, p.Partition, p.Position); err != nil {
 					return err

@@ -212,13 +212,13 @@ func (s *service) SeekGroup(ctx context.Context, in *parleyv1.SeekGroupRequest) 
 	}
 	all := s.api.opt.Groups
 	g, err := all.Get(ctx, in.GetGroup())
-	if err != nil && parley.CodeOf(err) == parley.NotFound && len(in.GetTopics())+len(in.GetPositions()) > 0 {
+	if err != nil && parley.CodeOf(err) == parley.NotFound && len(in.GetTopics())+len(in.GetPositions()) > 0 && !in.GetDryRun() {
 		g, err = all.Ensure(ctx, in.GetGroup()) // places for members that come later
 	}
 	if err != nil {
 		return nil, err
 	}
-	places, err := g.Seek(ctx, groups.SeekRequest{To: to, Topics: in.GetTopics(), Places: placesFrom(in.GetPositions())})
+	places, err := g.Seek(ctx, groups.SeekRequest{To: to, Topics: in.GetTopics(), Places: placesFrom(in.GetPositions()), DryRun: in.GetDryRun()})
 	if err != nil {
 		return nil, err
 	}

@@ -153,6 +153,42 @@ func TestConsumeWaits(t *testing.T) {
 	}
 }
 
+// A dry run tells where a group would be: neither its places nor its members' feel it,
+// and no group is made.
+func TestSeekOnlyTold(t *testing.T) {
+	m := newMembers(t, nil)
+	m.rig.send("a", "one", "two", "three")
+	l := m.line(m.join())
+	l.send(progressTo(2))
+	l.take()
+	for _, c := range []struct {
+		in   *parleyv1.SeekGroupRequest
+		want int64
+	}{
+		{&parleyv1.SeekGroupRequest{To: "latest"}, 4},
+		{&parleyv1.SeekGroupRequest{To: "earliest", Topics: []string{"a"}}, 0},
+		{&parleyv1.SeekGroupRequest{Positions: []*parleyv1.Place{{Topic: "a", Position: 3}}}, 3},
+	} {
+		c.in.Group, c.in.DryRun = "g", true
+		would := must[*parleyv1.SeekGroupResponse](t)(m.SeekGroup(t.Context(), c.in)).GetPartitions()
+		if len(would) != 1 || would[0].GetTopic() != "a" || would[0].GetPosition() != c.want {
+			t.Errorf("%v: %v", c.in, would)
+		}
+		g := must[*parleyv1.Group](t)(m.GetGroup(t.Context(), &parleyv1.GetGroupRequest{Group: "g"}))
+		if g.GetGeneration() != 1 || g.GetPartitions()[0].GetCommitted() != 2 {
+			t.Errorf("%v: the group is at %v", c.in, g)
+		}
+		c.in.Group = "none"
+		if _, err := m.SeekGroup(t.Context(), c.in); status.Code(err) != codes.NotFound {
+			t.Errorf("%v: %v", c.in, err)
+		}
+	}
+	in := &parleyv1.SeekGroupRequest{Group: "g", DryRun: true, Positions: []*parleyv1.Place{{Topic: "a", Position: 99}}}
+	if _, err := m.SeekGroup(t.Context(), in); status.Code(err) != codes.FailedPrecondition {
+		t.Error(err)
+	}
+}
+
 func TestGroupErrors(t *testing.T) {
 	m := newMembers(t, nil)
 	m.rig.send("a", "one")

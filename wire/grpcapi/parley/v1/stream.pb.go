@@ -1783,7 +1783,10 @@ type SeekGroupRequest struct {
 	// Names and patterns; none = all that the group has places in.
 	Topics []string `protobuf:"bytes,3,rep,name=topics,proto3" json:"topics,omitempty"`
 	// Instead of to and topics.
-	Positions     []*Place `protobuf:"bytes,4,rep,name=positions,proto3" json:"positions,omitempty"`
+	Positions []*Place `protobuf:"bytes,4,rep,name=positions,proto3" json:"positions,omitempty"`
+	// Answer where the group would be, and change nothing: members go on, and a group
+	// that is not there is not made.
+	DryRun        bool `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1846,7 +1849,14 @@ func (x *SeekGroupRequest) GetPositions() []*Place {
 	return nil
 }
 
-// SeekGroupResponse tells where the group is.
+func (x *SeekGroupRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// SeekGroupResponse tells where the group is, or with dry_run would be.
 type SeekGroupResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its places.
@@ -2123,12 +2133,13 @@ const file_parley_v1_stream_proto_rawDesc = "" +
 	"\x11LeaveGroupRequest\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\"\x14\n" +
-	"\x12LeaveGroupResponse\"\x80\x01\n" +
+	"\x12LeaveGroupResponse\"\x99\x01\n" +
 	"\x10SeekGroupRequest\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\x12\x16\n" +
 	"\x06topics\x18\x03 \x03(\tR\x06topics\x12.\n" +
-	"\tpositions\x18\x04 \x03(\v2\x10.parley.v1.PlaceR\tpositions\"E\n" +
+	"\tpositions\x18\x04 \x03(\v2\x10.parley.v1.PlaceR\tpositions\x12\x17\n" +
+	"\adry_run\x18\x05 \x01(\bR\x06dryRun\"E\n" +
 	"\x11SeekGroupResponse\x120\n" +
 	"\n" +
 	"partitions\x18\x01 \x03(\v2\x10.parley.v1.PlaceR\n" +

@@ -49,8 +49,8 @@ type GroupsClient interface {
 	GetGroup(ctx context.Context, in *GetGroupRequest, opts ...grpc.CallOption) (*Group, error)
 	// JoinGroup lets a member in, or back in for a rebalance; the first makes the group.
 	// Errors: BAD_CURSOR (InvalidArgument), CONFLICT (Aborted: the member is not in the
-	// group any more), UNPROCESSABLE (FailedPrecondition), OVERLOADED. Also needs the
-	// scope read on each topic.
+	// group any more), UNPROCESSABLE (FailedPrecondition), UNSUPPORTED (Unimplemented:
+	// this engine finds no time), OVERLOADED. Also needs the scope read on each topic.
 	JoinGroup(ctx context.Context, in *JoinGroupRequest, opts ...grpc.CallOption) (*JoinGroupResponse, error)
 	// Consume gives a member events, takes its commits, and its signs of life, all over
 	// one stream. Each request is answered once, with its number, in any order.
@@ -76,8 +76,9 @@ type GroupsClient interface {
 	// CONFLICT (Aborted).
 	LeaveGroup(ctx context.Context, in *LeaveGroupRequest, opts ...grpc.CallOption) (*LeaveGroupResponse, error)
 	// SeekGroup moves a group to other places; its members begin anew from there, in a
-	// new generation. It makes the group if topics or positions are given. Errors:
-	// BAD_CURSOR, TRIMMED (OutOfRange), UNPROCESSABLE, UNSUPPORTED (Unimplemented).
+	// new generation. It makes the group if topics or positions are given. With dry_run
+	// it tells where that is, and does nothing. Errors: BAD_CURSOR, TRIMMED (OutOfRange),
+	// UNPROCESSABLE, UNSUPPORTED (Unimplemented: this engine finds no time), OVERLOADED.
 	SeekGroup(ctx context.Context, in *SeekGroupRequest, opts ...grpc.CallOption) (*SeekGroupResponse, error)
 	// DeleteGroup deletes a group with all its places. Error: CONFLICT (Aborted) while it
 	// has members. Needs the scope admin on the group.
@@ -204,8 +205,8 @@ type GroupsServer interface {
 	GetGroup(context.Context, *GetGroupRequest) (*Group, error)
 	// JoinGroup lets a member in, or back in for a rebalance; the first makes the group.
 	// Errors: BAD_CURSOR (InvalidArgument), CONFLICT (Aborted: the member is not in the
-	// group any more), UNPROCESSABLE (FailedPrecondition), OVERLOADED. Also needs the
-	// scope read on each topic.
+	// group any more), UNPROCESSABLE (FailedPrecondition), UNSUPPORTED (Unimplemented:
+	// this engine finds no time), OVERLOADED. Also needs the scope read on each topic.
 	JoinGroup(context.Context, *JoinGroupRequest) (*JoinGroupResponse, error)
 	// Consume gives a member events, takes its commits, and its signs of life, all over
 	// one stream. Each request is answered once, with its number, in any order.
@@ -231,8 +232,9 @@ type GroupsServer interface {
 	// CONFLICT (Aborted).
 	LeaveGroup(context.Context, *LeaveGroupRequest) (*LeaveGroupResponse, error)
 	// SeekGroup moves a group to other places; its members begin anew from there, in a
-	// new generation. It makes the group if topics or positions are given. Errors:
-	// BAD_CURSOR, TRIMMED (OutOfRange), UNPROCESSABLE, UNSUPPORTED (Unimplemented).
+	// new generation. It makes the group if topics or positions are given. With dry_run
+	// it tells where that is, and does nothing. Errors: BAD_CURSOR, TRIMMED (OutOfRange),
+	// UNPROCESSABLE, UNSUPPORTED (Unimplemented: this engine finds no time), OVERLOADED.
 	SeekGroup(context.Context, *SeekGroupRequest) (*SeekGroupResponse, error)
 	// DeleteGroup deletes a group with all its places. Error: CONFLICT (Aborted) while it
 	// has members. Needs the scope admin on the group.
