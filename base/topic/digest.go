@@ -80,3 +80,20 @@ func reused(field string, first, now digest) error {
 		Detail: "the key was first used for content with digest " + first.short() + ", and now for " + now.short(),
 		Fix:    "use a new key for new content, or send the first content again"}
 }
+
+// Same tells whether events that came again under a key are those that came first.
+// Times and trace contexts may differ: each try has its own. Error: KeyReused,
+// with both digests, of the field that holds the key.
+func Same(field string, first, now []parley.Event) error {
+	sum := func(list []parley.Event) digest {
+		d := newDigester()
+		for i := range list {
+			d.add(&list[i])
+		}
+		return d.sum()
+	}
+	if a, b := sum(first), sum(now); a != b {
+		return reused(field, a, b)
+	}
+	return nil
+}

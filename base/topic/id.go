@@ -22,12 +22,12 @@ func NewID(now time.Time) string {
 	return formatUUID(u, 7)
 }
 
-// derivedID gives the id of an event whose publisher sent an idempotency key and
-// no id: a UUID version 8 (RFC 9562 §5.8) of topic, key and the event's index,
-// so that a retry names its events alike.
-func derivedID(topic, key string, index int) string {
+// DerivedID gives the id of an event whose publisher sent an idempotency key and
+// no id: a UUID version 8 (RFC 9562 §5.8) of the topic's name, the key and the
+// event's index, so that a retry names its events alike.
+func DerivedID(name, key string, index int) string {
 	h := sha256.New()
-	h.Write([]byte("parley id\x00" + topic + "\x00" + key + "\x00"))
+	h.Write([]byte("parley id\x00" + name + "\x00" + key + "\x00"))
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(index)))
 	return formatUUID([16]byte(h.Sum(nil)[:16]), 8)
 }

@@ -62,16 +62,16 @@ func TestIDs(t *testing.T) {
 	if later := NewID(now.Add(time.Microsecond)); later <= id {
 		t.Errorf("%s does not sort behind %s", later, id)
 	}
-	d := derivedID("orders", "k", 0)
+	d := DerivedID("orders", "k", 0)
 	if !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(d) {
-		t.Errorf("derivedID = %s", d)
+		t.Errorf("DerivedID = %s", d)
 	}
-	for _, other := range []string{derivedID("orders", "k", 1), derivedID("orders", "l", 0), derivedID("order", "sk", 0)} {
+	for _, other := range []string{DerivedID("orders", "k", 1), DerivedID("orders", "l", 0), DerivedID("order", "sk", 0)} {
 		if other == d {
 			t.Error("two derived ids are equal")
 		}
 	}
-	if derivedID("orders", "k", 0) != d {
+	if DerivedID("orders", "k", 0) != d {
 		t.Error("a derived id is not the same again")
 	}
 }

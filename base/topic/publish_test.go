@@ -223,7 +223,7 @@ func TestReplayAfterTheOriginalWasTrimmed(t *testing.T) {
 		t.Fatal(again, replayed, err)
 	}
 	again, replayed, err = r.PublishAll(ctx, all, PublishOptions{IdempotencyKey: "k"})
-	if err != nil || !replayed || again[0].Position != 0 || again[0].ID != derivedID("orders", "k", 0) {
+	if err != nil || !replayed || again[0].Position != 0 || again[0].ID != DerivedID("orders", "k", 0) {
 		t.Fatal(again, replayed, err)
 	}
 }

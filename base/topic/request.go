@@ -77,7 +77,7 @@ func (q *request) add(t *Topic, e *parley.Event) error {
 	e, index := &q.event, len(q.placed)
 	if e.ID == "" {
 		if q.key != "" {
-			e.ID = derivedID(t.Name, q.key, index)
+			e.ID = DerivedID(t.Name, q.key, index)
 		} else {
 			e.ID = NewID(q.now)
 		}

@@ -34,6 +34,7 @@ type Jobs interface {
 var queueChecks = []check{
 	{"Order", "the higher priority first, then the older job, with its event as it was sent", queueOrder},
 	{"Repeat", "a request that comes again with its key adds nothing, and answers the first ids", queueRepeat},
+	{"Reused", "a key that comes again with other jobs is refused, and nothing is added", queueReused},
 	{"Wake", "a worker that waits is woken by a new job, a nack, the end of a delay and of a lease, each at that moment", queueWake},
 	{"Settled", "a job that was acked never comes again, and its lease settles nothing more", queueSettled},
 	{"Expired", "a lease that is over settles nothing; who holds the job now does", queueExpired},
@@ -149,6 +150,30 @@ func queueRepeat(s *scene) {
 		s.Fatalf("%v, then %v %v", first, again, err)
 	}
 	s.ack(s.take(time.Second, "1", "2")...)
+	s.take(0)
+}
+
+func queueReused(s *scene) {
+	once := queue.EnqueueOptions{IdempotencyKey: "k"}
+	job := func(word string) queue.Job {
+		return queue.Job{Event: parley.Event{Data: []byte(word), DataContentType: "text/plain"}, Delay: time.Second}
+	}
+	first, err := s.jobs().Enqueue(s.Life, []queue.Job{job("1"), job("2")}, once)
+	if err != nil {
+		s.Fatal(err)
+	}
+	urgent := job("1")
+	urgent.Priority = 9
+	for _, jobs := range [][]queue.Job{{job("1"), job("3")}, {job("2"), job("1")}, {job("1")}, {urgent, job("2")}} {
+		_, err := s.jobs().Enqueue(s.Life, jobs, once)
+		s.refused(parley.KeyReused, err)
+	}
+	s.pass(500 * time.Millisecond)
+	again, err := s.jobs().Enqueue(s.Life, []queue.Job{job("1"), job("2")}, once)
+	if err != nil || !slices.Equal(first, again) {
+		s.Fatalf("%v, then %v %v", first, again, err)
+	}
+	s.ack(s.take(time.Minute, "1", "2")...)
 	s.take(0)
 }
 

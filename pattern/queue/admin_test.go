@@ -25,6 +25,81 @@ func TestEnqueueOnce(t *testing.T) {
 	})
 }
 
+// TestEnqueueReused: a key stands for the jobs that it came with first.
+func TestEnqueueReused(t *testing.T) {
+	at := func(d time.Duration) Job { j := text("a"); j.At = time.Now().Add(d); return j }
+	with := func(change func(*Job)) []Job { j := text("a"); change(&j); return []Job{j} }
+	for name, c := range map[string]struct {
+		first func() []Job
+		other []Job // nil: the first ones again
+	}{
+		"the same":        {func() []Job { return []Job{text("a"), {Unique: "u", Key: "k", Priority: 3, MaxAttempts: 2}} }, nil},
+		"an id":           {func() []Job { return with(func(j *Job) { j.Event.ID = "mine" }) }, nil},
+		"a delay":         {func() []Job { return with(func(j *Job) { j.Delay = 90*time.Second + 7*time.Microsecond }) }, nil},
+		"data":            {func() []Job { return []Job{text("a")} }, []Job{text("b")}},
+		"more":            {func() []Job { return []Job{text("a")} }, []Job{text("a"), text("b")}},
+		"fewer":           {func() []Job { return []Job{text("a"), text("b")} }, []Job{text("a")}},
+		"order":           {func() []Job { return []Job{text("a"), text("b")} }, []Job{text("b"), text("a")}},
+		"another id":      {func() []Job { return []Job{text("a")} }, with(func(j *Job) { j.Event.ID = "mine" })},
+		"priority":        {func() []Job { return []Job{text("a")} }, with(func(j *Job) { j.Priority = 1 })},
+		"key":             {func() []Job { return []Job{text("a")} }, with(func(j *Job) { j.Key = "k" })},
+		"unique":          {func() []Job { return []Job{text("a")} }, with(func(j *Job) { j.Unique = "u" })},
+		"attempts":        {func() []Job { return []Job{text("a")} }, with(func(j *Job) { j.MaxAttempts = 2 })},
+		"delayed":         {func() []Job { return []Job{text("a")} }, with(func(j *Job) { j.Delay = time.Second })},
+		"not delayed":     {func() []Job { return with(func(j *Job) { j.Delay = time.Minute }) }, []Job{text("a")}},
+		"another delay":   {func() []Job { return with(func(j *Job) { j.Delay = time.Minute }) }, with(func(j *Job) { j.Delay = time.Minute + 2*time.Millisecond })},
+		"not its time":    {func() []Job { return []Job{at(time.Minute)} }, []Job{text("a")}},
+		"too large a one": {func() []Job { return []Job{text("a")} }, []Job{text(strings.Repeat("a", 300<<10))}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake(t, Options{}, func(r *rig) {
+				<-time.After(300 * time.Microsecond)
+				once, jobs := EnqueueOptions{IdempotencyKey: "order 1"}, c.first()
+				first, err := r.Enqueue(r.ctx(), jobs, once)
+				r.must(err)
+				<-time.After(time.Minute + 500*time.Microsecond)
+				if c.other != nil {
+					_, err = r.Enqueue(r.ctx(), c.other, once)
+					r.code(err, parley.KeyReused)
+					if !strings.Contains(err.Error(), "digest") {
+						t.Errorf("%v", err)
+					}
+				}
+				again, err := r.Enqueue(r.ctx(), jobs, once)
+				r.must(err)
+				if s := r.stats(); fmt.Sprint(first) != fmt.Sprint(again) || s.Enqueued != int64(len(jobs)) {
+					t.Fatalf("%v, then %v, stats %+v", first, again, s)
+				}
+			})
+		})
+	}
+}
+
+// TestEnqueueRepeatLate: a job whose time came, or that is gone with its event,
+// is the same still.
+func TestEnqueueRepeatLate(t *testing.T) {
+	fake(t, Options{}, func(r *rig) {
+		once := EnqueueOptions{IdempotencyKey: "k"}
+		soon := text("a")
+		soon.At = time.Now().Add(10*time.Second + time.Microsecond)
+		first, err := r.Enqueue(r.ctx(), []Job{soon}, once)
+		r.must(err)
+		<-time.After(11 * time.Second)
+		again, err := r.Enqueue(r.ctx(), []Job{soon}, once)
+		r.must(err)
+		later := soon
+		later.At = soon.At.Add(time.Second)
+		_, err = r.Enqueue(r.ctx(), []Job{later}, once)
+		r.code(err, parley.KeyReused)
+		r.must(r.log.Trim(r.ctx(), r.jobs, parley.Position(first[0].ID)+1))
+		gone, err := r.Enqueue(r.ctx(), []Job{soon}, once)
+		r.must(err)
+		if fmt.Sprint(first) != fmt.Sprint(again) || fmt.Sprint(first) != fmt.Sprint(gone) {
+			t.Fatalf("%v, then %v, then %v", first, again, gone)
+		}
+	})
+}
+
 func TestEnqueueRefuses(t *testing.T) {
 	fake(t, Options{}, func(r *rig) {
 		for field, job := range map[string]Job{

@@ -32,7 +32,7 @@ func (b *behind) End(ctx context.Context, s parley.Stream) (parley.Position, err
 // of yet, is not lost; one that is nowhere is.
 func TestJobsOfANodeThatIsBehind(t *testing.T) {
 	log, stream := &behind{Log: memlog.New(memlog.Options{})}, parley.Stream{Name: "jobs"}
-	batch, _, err := build(new(parley.Builder), "q", []Job{{Event: parley.Event{Data: []byte("one")}}}, time.Now())
+	batch, _, err := build(new(parley.Builder), "q", "", []Job{{Event: parley.Event{Data: []byte("one")}}}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,8 @@ const (
 )
 
 // Job is work to be done. Its event carries the payload; an event without id,
-// source and type gets a new id, "/queues/{queue}" and "parley.job".
+// source and type gets a new id, or one of the idempotency key and its index,
+// "/queues/{queue}" and "parley.job".
 type Job struct {
 	Event parley.Event
 	// Delay is how long it rests first, At until when; at most one of them.

@@ -107,8 +107,9 @@ func (q *Queue) Run(ctx context.Context) error {
 // EnqueueOptions go with one Enqueue.
 type EnqueueOptions struct {
 	// IdempotencyKey makes the request happen once within parley.OnceWindow: a
-	// repeat answers the first ids. It must come with the same jobs. At most 255
-	// bytes; empty is none.
+	// repeat answers the first ids, and the key with other jobs is refused. The
+	// same jobs have the same events and attributes, in the same order; a Delay
+	// counts from each request. At most 255 bytes; empty is none.
 	IdempotencyKey string
 }
 
@@ -116,8 +117,8 @@ type EnqueueOptions struct {
 // durable; a worker that waits has been woken, or is about to be. It does not
 // need the queue's owner, except to tell the duplicates of unique jobs.
 //
-// Errors: Invalid and TooLarge name the job; those of Log.Append (after Unknown,
-// ask again with the same key). If only the question for duplicates failed, the
+// Errors: Invalid and TooLarge name the job; KeyReused; those of Log.Append (after
+// Unknown, ask again with the same key). If only the question for duplicates failed, the
 // ids come with the error: the jobs are durable.
 func (q *Queue) Enqueue(ctx context.Context, jobs []Job, o EnqueueOptions) ([]Enqueued, error) {
 	switch {
@@ -127,7 +128,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []Job, o EnqueueOptions) ([]En
 		return nil, parley.BadField("Idempotency-Key", "longer than 255 bytes", "send a shorter one")
 	}
 	b := builders.Get().(*parley.Builder) //nolint:forcetypeassert // nothing else is put there
-	batch, unique, err := build(b, q.name, jobs, time.Now())
+	batch, unique, err := build(b, q.name, o.IdempotencyKey, jobs, time.Now())
 	if err != nil {
 		freeBuilder(b)
 		return nil, err
@@ -141,7 +142,13 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []Job, o EnqueueOptions) ([]En
 	if err != nil {
 		return nil, err // its commit may still be under way, and read the batch
 	}
+	if places[0].Repeat {
+		err = q.sameJobs(ctx, jobs, batch, places[0].Base)
+	}
 	freeBuilder(b)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Enqueued, len(jobs))
 	for i := range out {
 		out[i].ID = ID(places[0].Base) + ID(i)

@@ -3,6 +3,7 @@ package grpcapi
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -249,6 +250,8 @@ func TestRequestsThatQueuesRefuse(t *testing.T) {
 	_, cron := q.PutSchedule(ctx, &parleyv1.PutScheduleRequest{Queue: "fresh", Schedule: &parleyv1.Schedule{Name: "s", Cron: "often"}})
 	_, made := q.GetQueue(ctx, &parleyv1.GetQueueRequest{Queue: "fresh"})
 	_, settings := q.PutQueue(ctx, &parleyv1.PutQueueRequest{Queue: "q", Settings: &parleyv1.QueueSettings{Visibility: durationpb.New(-time.Second)}})
+	_, first := q.Enqueue(ctx, &parleyv1.EnqueueRequest{Queue: "q", Jobs: jobsFor("x"), IdempotencyKey: "k"})
+	_, reused := q.Enqueue(ctx, &parleyv1.EnqueueRequest{Queue: "q", Jobs: jobsFor("y"), IdempotencyKey: "k"})
 	_, reserved := q.Enqueue(ctx, &parleyv1.EnqueueRequest{Queue: "$queues", Jobs: jobsFor("x")})
 	for name, row := range map[string]struct {
 		err    error
@@ -285,6 +288,7 @@ func TestRequestsThatQueuesRefuse(t *testing.T) {
 		"cron":            {cron, codes.InvalidArgument, "INVALID", "cron"},
 		"made for naught": {made, codes.NotFound, "NOT_FOUND", "queue"},
 		"settings":        {settings, codes.InvalidArgument, "INVALID", "visibility"},
+		"another body":    {errors.Join(first, reused), codes.AlreadyExists, "KEY_REUSED", "idempotency_key"},
 		"reserved":        {reserved, codes.PermissionDenied, "FORBIDDEN", ""},
 	} {
 		if f := taken(t, row.err); f.code != row.code || f.reason != row.reason || row.field != "" && f.field != row.field {

@@ -120,6 +120,8 @@ func statusesOf(r *door.Route, code parley.Code) []int {
 		return []int{http.StatusRequestTimeout} // of the body: RFC 9110 §15.5.9
 	case code == parley.Unsupported && r.Pattern == "websocket":
 		return []int{http.StatusUpgradeRequired} // RFC 6455 §4.2.2
+	case code == parley.KeyReused && r.Pattern == "queue":
+		return []int{http.StatusUnprocessableEntity}
 	case code == parley.KeyReused: // an event's id, and an Idempotency-Key
 		return []int{door.Status(code), http.StatusUnprocessableEntity}
 	}

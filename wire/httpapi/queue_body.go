@@ -18,7 +18,7 @@ import (
 const jobsMedia = "application/vnd.parley.jobs+json"
 
 var enqueueParams = []door.Param{
-	{Name: "Idempotency-Key", In: "header", Type: "string", Description: "makes the request happen once: a repeat within two minutes answers the first ids"},
+	{Name: "Idempotency-Key", In: "header", Type: "string", Description: "makes the request happen once: a repeat within two minutes answers the first ids, and the key with other jobs is refused with 422"},
 	{Name: "Parley-Delay", In: "header", Type: "duration", Description: "how long the jobs rest before they are ready"},
 	{Name: "Parley-At", In: "header", Type: "string", Description: "until when they rest, as an RFC 3339 time"},
 	{Name: "Parley-Priority", In: "header", Type: "integer", Default: "0", Description: "0 to 9; higher goes first"},

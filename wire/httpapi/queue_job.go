@@ -57,7 +57,7 @@ func (a *API) jobRoutes() []door.Route {
 		{
 			Method: http.MethodPost, Path: "/v1/queues/{queue}/jobs", Name: "queue-enqueue", Pattern: "queue", Summary: "Add jobs to a queue: all of the request, or none.",
 			Verb: "enqueue", On: "queue", Status: http.StatusCreated, Answer: EnqueueAnswer{}, Handle: a.enqueue,
-			Errors:  codes(bodyErrors, ownerErrors, storeErrors, []parley.Code{parley.Overloaded}),
+			Errors:  codes(bodyErrors, ownerErrors, storeErrors, []parley.Code{parley.Overloaded, parley.KeyReused}),
 			Params:  enqueueParams,
 			Example: `curl -d '{"to": "ann@example.com"}' -H 'Parley-Delay: 5s' http://127.0.0.1:7275/v1/queues/emails/jobs`,
 		},
@@ -119,7 +119,7 @@ func (a *API) enqueue(c *door.Call) error {
 	}
 	added, err := q.Enqueue(c.Context(), jobs.list, queue.EnqueueOptions{IdempotencyKey: key})
 	if err != nil {
-		return jobs.asSent(err)
+		return keyMisused(key, jobs.asSent(err))
 	}
 	if len(added) == 1 {
 		c.W.Header().Set("Location", "/v1/queues/"+q.Name()+"/jobs/"+added[0].ID.String())

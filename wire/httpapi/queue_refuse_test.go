@@ -40,6 +40,8 @@ var queueRefusals = []struct {
 	{"too large", "POST", jobs, "", strings.Repeat("x", 2<<20+1), 413, "too-large", "body"},
 	{"too large a job", "POST", jobs, "", strings.Repeat("x", 1<<20+1), 413, "too-large", "jobs"},
 	{"idempotency key", "POST", jobs, "Idempotency-Key: \"\"", "x", 400, "invalid", "Idempotency-Key"},
+	{"another body", "POST", jobs, "Idempotency-Key: \"used\"", "y", 422, "key-reused", "Idempotency-Key"},
+	{"another attribute", "POST", jobs, "Idempotency-Key: \"used\"\nParley-Priority: 3", "x", 422, "key-reused", "Idempotency-Key"},
 	{"long idempotency key", "POST", jobs, "Idempotency-Key: " + strings.Repeat("k", 256), "x", 400, "invalid", "Idempotency-Key"},
 
 	{"jobs: none", "POST", jobs, "Content-Type: " + jobsMedia, `{"jobs":[]}`, 400, "invalid", "jobs"},
@@ -105,7 +107,7 @@ var queueRefusals = []struct {
 func TestRefusalsOfQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(s *setup) { s.Limits.Body = 2 << 20; s.withTopics = true })
-		r.putJob("q")
+		r.putJob("q", "Idempotency-Key", `"used"`)
 		lease := r.takeJob("q")
 		for _, c := range queueRefusals {
 			var header []string
