@@ -19,6 +19,10 @@
 // back and one of which comes late, and by a subscriber that comes late. It takes admin
 // and consume on lab.>, too.
 //
+// A run with pipes goes over no wire: it has the same seeded events go through several
+// pipes of package pattern/pipe in the server's process, one after the other, in lanes,
+// in batches, and past a slow stage. It takes admin on the pipe lab, which need not be.
+//
 // The caller's own token makes the topic, publishes and reads, so whoever may run a
 // lab may do no more by it than without it: it takes manage, publish and read on
 // lab.>. One run at a time, at most 30 s and 1,000 events; a machine that is late for its

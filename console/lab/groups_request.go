@@ -1,10 +1,6 @@
 package lab
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"strconv"
 	"time"
 
@@ -31,16 +27,8 @@ type GroupsRequest struct {
 // Invalid, TooLarge.
 func ParseGroupsRequest(body []byte) (GroupsRequest, error) {
 	var r GroupsRequest
-	if len(body) > maxBody {
-		return r, &parley.Error{Code: parley.TooLarge, Field: "body", Detail: "is over " + strconv.Itoa(maxBody) + " bytes", Fix: "a request is a few members"}
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil && !errors.Is(err, io.EOF) {
-		return r, parley.BadField("body", err.Error(), `send a JSON object such as {"events": 40, "duration": "4s", "partitions": 2}`)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return r, parley.BadField("body", "something follows the JSON object", "send one JSON object")
+	if err := decode(body, &r, `{"events": 40, "duration": "4s", "partitions": 2}`); err != nil {
+		return r, err
 	}
 	if r.Events == 0 {
 		r.Events = 40

@@ -23,8 +23,8 @@ type Options struct {
 	Runs int
 }
 
-// Lab answers GET /lab/lanes, POST /lab/run, POST /lab/limits, POST /lab/queue and POST
-// /lab/groups.
+// Lab answers GET /lab/lanes, POST /lab/run, POST /lab/limits, POST /lab/queue, POST
+// /lab/groups and POST /lab/pipe.
 type Lab struct {
 	opt  Options
 	mux  *http.ServeMux
@@ -44,6 +44,7 @@ func New(opt Options) *Lab {
 	l.mux.HandleFunc("POST /lab/limits", l.limits)
 	l.mux.HandleFunc("POST /lab/queue", l.queue)
 	l.mux.HandleFunc("POST /lab/groups", l.groups)
+	l.mux.HandleFunc("POST /lab/pipe", l.pipe)
 	return l
 }
 
@@ -53,7 +54,7 @@ func (l *Lab) Serves(r *http.Request) bool { return strings.HasPrefix(r.URL.Path
 // ServeHTTP implements http.Handler.
 func (l *Lab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, pattern := l.mux.Handler(r); pattern == "" {
-		fail(w, r, &parley.Error{Code: parley.NotFound, Field: "path", Detail: "nothing is at " + r.Method + " " + r.URL.Path, Fix: "use GET /lab/lanes, POST /lab/run, POST /lab/limits, POST /lab/queue or POST /lab/groups"})
+		fail(w, r, &parley.Error{Code: parley.NotFound, Field: "path", Detail: "nothing is at " + r.Method + " " + r.URL.Path, Fix: "use GET /lab/lanes, POST /lab/run, POST /lab/limits, POST /lab/queue, POST /lab/groups or POST /lab/pipe"})
 		return
 	}
 	l.mux.ServeHTTP(w, r)
@@ -69,12 +70,13 @@ type About struct {
 	Limits      []Experiment `json:"limits"`
 	Crews       []Crew       `json:"crews"`   // of a run with a work queue
 	Readers     []Reader     `json:"readers"` // of a run with consumer groups
+	Flows       []Flow       `json:"flows"`   // of a run with pipes
 	MaxDuration Duration     `json:"max_duration"`
 	MaxEvents   int          `json:"max_events"`
 }
 
 func (l *Lab) lanes(w http.ResponseWriter, _ *http.Request) {
-	body, _ := json.Marshal(About{Lanes: Lanes(), Limits: Experiments(), Crews: Crews(), Readers: Readers(), MaxDuration: Duration(MaxDuration), MaxEvents: MaxEvents}) // plain values
+	body, _ := json.Marshal(About{Lanes: Lanes(), Limits: Experiments(), Crews: Crews(), Readers: Readers(), Flows: Flows(), MaxDuration: Duration(MaxDuration), MaxEvents: MaxEvents}) // plain values
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache")
 	_, _ = w.Write(append(body, '\n')) // the client is gone when it fails

@@ -18,6 +18,9 @@ import (
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/memnet"
+	"github.com/parleyhq/parley/pattern/pipe/declared"
+	"github.com/parleyhq/parley/pattern/pipe/graph"
+	"github.com/parleyhq/parley/pattern/pipe/where"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
 	consumers "github.com/parleyhq/parley/pattern/stream"
@@ -64,9 +67,13 @@ func serve(t *testing.T, identify door.Identifier) *server {
 	if err := groups.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
+	pipes, err := declared.NewRegistry(log, new(shard.Local), declared.Options{Topics: topics, Hub: hub, Graph: graph.Options{Expr: where.Compile}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	lives := door.NewLives()
 	home := door.Listen(memnet.Listen(1<<20), nil, door.Limits{})
-	api, err := httpapi.New(httpapi.Options{Topics: topics, Hub: hub, Lives: lives, Context: ctx, Home: home, Identify: identify, Access: httpapi.Access{Local: true}, Throttle: limits, Admission: door.Limited(limits), Queues: queues, Groups: groups})
+	api, err := httpapi.New(httpapi.Options{Topics: topics, Hub: hub, Lives: lives, Context: ctx, Home: home, Identify: identify, Access: httpapi.Access{Local: true}, Throttle: limits, Admission: door.Limited(limits), Queues: queues, Groups: groups, Pipes: pipes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +123,10 @@ type result struct {
 	groups  GroupsOpening // of a run with consumer groups
 	acts    []Act
 	readers map[string]GroupFigures
+
+	pipes PipeOpening // of a run with pipes
+	marks []Mark
+	flows map[string]FlowFigures
 }
 
 func (s *server) post(t *testing.T, body string, header ...string) result {
@@ -138,7 +149,7 @@ func (s *server) postTo(t *testing.T, path, body string, header ...string) resul
 	}
 	w := &answer{header: http.Header{}}
 	s.lab.ServeHTTP(w, r)
-	out := result{status: w.status, figures: map[string]Figures{}, limits: map[string]LimitFigures{}, readers: map[string]GroupFigures{}}
+	out := result{status: w.status, figures: map[string]Figures{}, limits: map[string]LimitFigures{}, readers: map[string]GroupFigures{}, flows: map[string]FlowFigures{}}
 	if w.status != http.StatusOK {
 		if err := json.Unmarshal(w.body.Bytes(), &out.problem); err != nil {
 			t.Fatalf("%d: %s", w.status, w.body.Bytes())
@@ -176,6 +187,13 @@ func (out *result) parse(t *testing.T, body string) {
 			for _, f := range line.GroupsClosing.Figures {
 				out.readers[f.Lane] = f
 			}
+		case line.PipeOpening != nil:
+			out.pipes = *line.PipeOpening
+		case line.PipeClosing != nil:
+			out.took = line.PipeClosing.Took
+			for _, f := range line.PipeClosing.Figures {
+				out.flows[f.Lane] = f
+			}
 		case line.Closing != nil:
 			out.took = line.Closing.Took
 			for _, f := range line.Closing.Figures {
@@ -191,6 +209,7 @@ func (out *result) parse(t *testing.T, body string) {
 		out.calls = append(out.calls, line.Calls...)
 		out.spans = append(out.spans, line.Spans...)
 		out.acts = append(out.acts, line.Acts...)
+		out.marks = append(out.marks, line.Marks...)
 	}
 }
 
@@ -414,7 +433,7 @@ func testWhoMayRun(t *testing.T) {
 	}
 }
 
-// keeper knows two tokens.
+// keeper knows three tokens.
 type keeper struct{}
 
 func (keeper) Identify(credential string, _ time.Time) (door.Identity, error) {
@@ -423,6 +442,8 @@ func (keeper) Identify(credential string, _ time.Time) (door.Identity, error) {
 		return door.Identity{Anonymous: true}, nil
 	case "runner":
 		return door.Identity{Name: credential, Scopes: []door.Scope{{Verb: "manage", On: "lab.>"}, {Verb: "publish", On: "lab.>"}, {Verb: "read", On: "lab.>"}}}, nil
+	case "plumber":
+		return door.Identity{Name: credential, Scopes: []door.Scope{{Verb: "admin", On: "lab"}}}, nil
 	case "reader":
 		return door.Identity{Name: credential, Scopes: []door.Scope{{Verb: "read", On: ">"}}}, nil
 	}

@@ -1,10 +1,6 @@
 package lab
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -34,16 +30,8 @@ type LimitRequest struct {
 // Invalid, TooLarge.
 func ParseLimitRequest(body []byte) (LimitRequest, error) {
 	var r LimitRequest
-	if len(body) > maxBody {
-		return r, &parley.Error{Code: parley.TooLarge, Field: "body", Detail: "is over " + strconv.Itoa(maxBody) + " bytes", Fix: "a request is a few members"}
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil && !errors.Is(err, io.EOF) {
-		return r, parley.BadField("body", err.Error(), `send a JSON object such as {"experiment": "strategies", "quota": 5, "window": "1s"}`)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return r, parley.BadField("body", "something follows the JSON object", "send one JSON object")
+	if err := decode(body, &r, `{"experiment": "strategies", "quota": 5, "window": "1s"}`); err != nil {
+		return r, err
 	}
 	if r.Experiment == "" {
 		r.Experiment = Strategies

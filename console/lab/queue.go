@@ -32,20 +32,23 @@ func (c Crew) laneOf(client string) string { return c.Name + "/" + client }
 // clients are who talks to a crew's queue: what adds the jobs first.
 func (c Crew) clients() []string { return append([]string{enqueuer}, c.Workers...) }
 
-// task is one job: how long it takes.
+// task is one job, or one event of a pipe: how long it is worked on.
 type task struct {
 	Job  int      `json:"job"` // from 1
 	Work Duration `json:"work"`
 }
 
-// tasks gives the jobs in their order. They depend on the request alone, and take 0.4 to
-// 1.6 times as long as it says, in whole milliseconds.
-func (r QueueRequest) tasks() []task {
-	random := rand.New(rand.NewPCG(r.Seed, 0x90b5))
-	all := make([]task, r.Jobs)
+// tasks gives the jobs in their order.
+func (r QueueRequest) tasks() []task { return tasks(r.Seed, r.Jobs, r.Work) }
+
+// tasks gives how long each of n jobs, or events, is worked on: 0.4 to 1.6 times as long
+// as work says, in whole milliseconds, and with the same seed the same.
+func tasks(seed uint64, n int, work Duration) []task {
+	random := rand.New(rand.NewPCG(seed, 0x90b5))
+	all := make([]task, n)
 	for i := range all {
-		work := time.Duration((0.4 + 1.2*random.Float64()) * float64(r.Work)).Round(time.Millisecond)
-		all[i] = task{Job: i + 1, Work: Duration(max(work, time.Millisecond))}
+		long := time.Duration((0.4 + 1.2*random.Float64()) * float64(work)).Round(time.Millisecond)
+		all[i] = task{Job: i + 1, Work: Duration(max(long, time.Millisecond))}
 	}
 	return all
 }

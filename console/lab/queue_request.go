@@ -1,10 +1,6 @@
 package lab
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"strconv"
 	"time"
 
@@ -33,16 +29,8 @@ type QueueRequest struct {
 // Invalid, TooLarge.
 func ParseQueueRequest(body []byte) (QueueRequest, error) {
 	var r QueueRequest
-	if len(body) > maxBody {
-		return r, &parley.Error{Code: parley.TooLarge, Field: "body", Detail: "is over " + strconv.Itoa(maxBody) + " bytes", Fix: "a request is a few members"}
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil && !errors.Is(err, io.EOF) {
-		return r, parley.BadField("body", err.Error(), `send a JSON object such as {"jobs": 24, "work": "100ms", "visibility": "1s"}`)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return r, parley.BadField("body", "something follows the JSON object", "send one JSON object")
+	if err := decode(body, &r, `{"jobs": 24, "work": "100ms", "visibility": "1s"}`); err != nil {
+		return r, err
 	}
 	if r.Jobs == 0 {
 		r.Jobs = 24

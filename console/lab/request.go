@@ -50,19 +50,27 @@ func (d *Duration) UnmarshalText(b []byte) error {
 // Invalid, TooLarge.
 func ParseRequest(body []byte) (Request, error) {
 	var r Request
-	if len(body) > maxBody {
-		return r, &parley.Error{Code: parley.TooLarge, Field: "body", Detail: "is over " + strconv.Itoa(maxBody) + " bytes", Fix: "a request is a few members"}
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil && !errors.Is(err, io.EOF) {
-		return r, parley.BadField("body", err.Error(), `send a JSON object such as {"lanes": ["short", "long"], "seed": 1, "events": 5, "duration": "10s"}`)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return r, parley.BadField("body", "something follows the JSON object", "send one JSON object")
+	if err := decode(body, &r, `{"lanes": ["short", "long"], "seed": 1, "events": 5, "duration": "10s"}`); err != nil {
+		return r, err
 	}
 	r = r.withDefaults()
 	return r, r.check()
+}
+
+// decode reads the JSON object of a request. Errors: Invalid, TooLarge.
+func decode(body []byte, into any, example string) error {
+	if len(body) > maxBody {
+		return &parley.Error{Code: parley.TooLarge, Field: "body", Detail: "is over " + strconv.Itoa(maxBody) + " bytes", Fix: "a request is a few members"}
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return parley.BadField("body", err.Error(), "send a JSON object such as "+example)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return parley.BadField("body", "something follows the JSON object", "send one JSON object")
+	}
+	return nil
 }
 
 func (r Request) withDefaults() Request {

@@ -28,6 +28,15 @@ type Line struct {
 	GroupsOpening *GroupsOpening `json:"groups_opening,omitempty"` // of a run with consumer groups
 	Acts          []Act          `json:"acts,omitempty"`
 	GroupsClosing *GroupsClosing `json:"groups_closing,omitempty"`
+
+	PipeLine
+}
+
+// PipeLine is what a line of a run with pipes has.
+type PipeLine struct {
+	PipeOpening *PipeOpening `json:"pipe_opening,omitempty"`
+	Marks       []Mark       `json:"marks,omitempty"`
+	PipeClosing *PipeClosing `json:"pipe_closing,omitempty"`
 }
 
 // Start is what is known before the run.
@@ -120,7 +129,7 @@ func (l *lines) write(line Line) {
 }
 
 func (l *lines) rest(one experiment) {
-	if line := one.news(); len(line.Trace)+len(line.Calls)+len(line.Spans)+len(line.Acts) > 0 {
+	if line := one.news(); len(line.Trace)+len(line.Calls)+len(line.Spans)+len(line.Acts)+len(line.Marks) > 0 {
 		l.write(line)
 	}
 }
