@@ -75,6 +75,7 @@ func peers() []peer {
 		{"parley, gRPC streams", 2, startParley},
 		{"Redis Streams group, appendfsync always", 2, startRedis},
 		{"JetStream work queue, default (no fsync)", 2, startJetStream},
+		{"RabbitMQ quorum queue", 2, startRabbitMQ},
 		{"River on PostgreSQL", 1, startRiver},
 	}
 }
@@ -88,7 +89,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "-what is table, latency, http or backlog")
 		os.Exit(2)
 	}
-	if err := do(); err != nil {
+	stop, err := profile()
+	if err == nil {
+		err = do()
+		stop()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -96,7 +102,7 @@ func main() {
 
 type result struct {
 	rate, enqueued float64
-	cpu            float64 // seconds of the server per million jobs
+	cpu, own       float64 // seconds of the server, and of the load, per million jobs
 }
 
 func table() error {
@@ -120,7 +126,7 @@ func table() error {
 			all[p.name] = append(all[p.name], r)
 		}
 	}
-	fmt.Printf("%-42s %12s %12s %16s   rounds\n", "", "jobs/s", "enqueued/s", "server CPU s/M")
+	fmt.Printf("%-42s %12s %12s %16s %16s   rounds\n", "", "jobs/s", "enqueued/s", "server CPU s/M", "load CPU s/M")
 	for _, p := range list {
 		rs := all[p.name]
 		if len(rs) == 0 {
@@ -128,7 +134,7 @@ func table() error {
 		}
 		slices.SortFunc(rs, func(a, b result) int { return int(a.rate - b.rate) })
 		m := rs[len(rs)/2]
-		fmt.Printf("%-42s %12.0f %12.0f %16.1f   %.0f to %.0f\n", p.name, m.rate, m.enqueued, m.cpu, rs[0].rate, rs[len(rs)-1].rate)
+		fmt.Printf("%-42s %12.0f %12.0f %16.1f %16.1f   %.0f to %.0f\n", p.name, m.rate, m.enqueued, m.cpu, m.own, rs[0].rate, rs[len(rs)-1].rate)
 	}
 	return nil
 }
@@ -171,7 +177,7 @@ func load(in instance, workers int, d time.Duration) (result, error) {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	progress := make(chan struct{}, 1)
-	before, start := cpuOf(in.pid()), time.Now()
+	before, own, start := cpuOf(in.pid()), ownCPU(), time.Now()
 	var work, adding sync.WaitGroup
 	for range workers {
 		w, err := in.worker()
@@ -218,7 +224,7 @@ func load(in instance, workers int, d time.Duration) (result, error) {
 		case <-ctx.Done():
 		}
 	}
-	took, cpu := time.Since(start), cpuOf(in.pid())-before
+	took, cpu, mine := time.Since(start), cpuOf(in.pid())-before, ownCPU()-own
 	stop()
 	work.Wait()
 	if err := failed.Load(); err != nil {
@@ -228,5 +234,5 @@ func load(in instance, workers int, d time.Duration) (result, error) {
 		return result{}, fmt.Errorf("%d of %d: %w", acked.Load(), added.Load(), context.Cause(ctx))
 	}
 	n := float64(acked.Load())
-	return result{rate: n / took.Seconds(), enqueued: n / enqueued.Seconds(), cpu: cpu.Seconds() * 1e6 / n}, nil
+	return result{rate: n / took.Seconds(), enqueued: n / enqueued.Seconds(), cpu: cpu.Seconds() * 1e6 / n, own: mine.Seconds() * 1e6 / n}, nil
 }

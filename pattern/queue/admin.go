@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"strconv"
@@ -44,18 +45,19 @@ func (q *Queue) show(ctx context.Context, r *request) ([]Info, error) {
 	for i, s := range a.Jobs {
 		list[i] = granted{ID: int64(s.ID), Place: s.Place}
 	}
-	events, err := q.events(ctx, list)
-	if err != nil {
-		return nil, err
-	}
 	out := make([]Info, len(a.Jobs))
 	for i, s := range a.Jobs {
 		out[i] = s.Info
-		job := events[int64(s.ID)]
+	}
+	err = q.events(ctx, list, func(i int, job stored) {
+		job.event.Data = bytes.Clone(job.event.Data)
 		out[i].Event, out[i].Enqueued = job.event, job.enqueued
 		if job.terms != nil {
 			out[i].Retry, out[i].MaxAttempts = job.terms.Retry, job.terms.MaxAttempts
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }

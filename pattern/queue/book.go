@@ -24,10 +24,11 @@ type book struct {
 	secret [secretSize]byte
 	sealer *sealer // of the secret
 
-	leases map[int64]*lease
+	leases map[int64]lease
 	ends   index  // of leases, by when they end
 	number uint64 // of the newest lease
 	plan   plan
+	text   []byte // scratch
 
 	rate    string // that rule was compiled from
 	rule    *throttle.Rule
@@ -44,11 +45,11 @@ type lease struct {
 }
 
 func newBook(m *machine, queue string, term uint64, secret [secretSize]byte) *book {
-	b := &book{machine: m, queue: queue, term: term, secret: secret, leases: make(map[int64]*lease)}
+	b := &book{machine: m, queue: queue, term: term, secret: secret, leases: make(map[int64]lease)}
 	b.sealer = newSealer(&b.secret)
 	b.ends.valid = func(i item) bool {
-		l := b.leases[i.id]
-		return l != nil && l.until == i.key
+		l, there := b.leases[i.id]
+		return there && l.until == i.key
 	}
 	return b
 }
@@ -109,24 +110,42 @@ func (b *book) grant(to mover, now int64, n int, visibility int64, worker string
 	if visibility <= 0 {
 		visibility = ceilMillis(b.settings.Visibility)
 	}
-	for len(out) < n && b.open(now) {
-		id := b.candidate()
-		if id == 0 {
+	for len(out) < n && err == nil && b.open(now) {
+		ids := b.candidates(min(n-len(out), b.room()))
+		if len(ids) == 0 {
 			break
 		}
-		if err := to.Lazy(encodeAttempt(id, worker)); err != nil {
-			return out, err
-		}
+		out, err = b.grantAll(to, now, ids, visibility, worker, out)
+	}
+	b.sealAll(out)
+	return out, err
+}
+
+// room is how many jobs may go out at a time, as far as the limits of an open queue
+// tell.
+func (b *book) room() int {
+	switch {
+	case b.rule != nil:
+		return 1
+	case b.settings.Concurrency > 0:
+		return b.settings.Concurrency - len(b.leases)
+	}
+	return MaxLease
+}
+
+// grantAll leases candidates in one move.
+func (b *book) grantAll(to mover, now int64, ids []int64, visibility int64, worker string, out []granted) ([]granted, error) {
+	if err := to.Lazy(encodeAttempts(ids, worker)); err != nil {
+		return out, err
+	}
+	out = slices.Grow(out, len(ids))
+	for _, id := range ids {
 		b.spend(now, 1)
 		b.number++
-		b.leases[id] = &lease{number: b.number, until: now + visibility, worker: worker}
+		b.leases[id] = lease{number: b.number, until: now + visibility, worker: worker}
 		b.watch(id)
 		e := b.entries[id]
-		g := granted{
-			Token: token{b.term, id, b.number}.seal(b.queue, b.sealer), ID: id, Place: e.place,
-			Priority: int(e.prio), Attempt: int(e.attempts), Until: now + visibility, For: visibility,
-			unread: e.unread,
-		}
+		g := granted{ID: id, Place: e.place, Priority: int(e.prio), Attempt: int(e.attempts), Until: now + visibility, For: visibility, unread: e.unread}
 		if e.group != nil {
 			g.Key = e.group.key
 		}
@@ -135,25 +154,43 @@ func (b *book) grant(to mover, now int64, n int, visibility int64, worker string
 	return out, nil
 }
 
+// sealAll makes the tokens of what is granted. They share one text.
+func (b *book) sealAll(list []granted) {
+	ends := make([]int, len(list))
+	text := b.text[:0]
+	for i := range list {
+		id := list[i].ID
+		text = token{b.term, id, b.leases[id].number}.append(text, b.queue, b.sealer)
+		ends[i] = len(text)
+	}
+	all, begin := string(text), 0
+	for i, end := range ends {
+		list[i].Token, begin = all[begin:end], end
+	}
+	if b.text = text; cap(text) > keepBuffer {
+		b.text = nil
+	}
+}
+
 func (b *book) watch(id int64) {
 	b.ends.push(b.leases[id].until, id)
 	b.ends.tidy(len(b.leases))
 }
 
 // find gives the job of a lease that is not over.
-func (b *book) find(text string, now int64) (int64, *lease, error) {
+func (b *book) find(text string, now int64) (int64, lease, error) {
 	t, err := openToken(text, b.queue, b.term, b.sealer)
 	if err != nil {
-		return 0, nil, err
+		return 0, lease{}, err
 	}
-	l := b.leases[t.id]
+	l, there := b.leases[t.id]
 	switch {
-	case l == nil:
-		return 0, nil, ended("it was settled, it expired, or the job was canceled")
+	case !there:
+		return 0, lease{}, ended("it was settled, it expired, or the job was canceled")
 	case l.number != t.number:
-		return 0, nil, ended("the job has been leased again")
+		return 0, lease{}, ended("the job has been leased again")
 	case l.until <= now:
-		return 0, nil, ended("it expired")
+		return 0, lease{}, ended("it expired")
 	}
 	return t.id, l, nil
 }
@@ -172,7 +209,7 @@ type settlement struct {
 
 // ackAll acks the jobs of plain settlements in one move.
 func (b *book) ackAll(to mover, now int64, list []settlement, problems []*problem) {
-	ids, at, held := make([]int64, 0, len(list)), make([]int, 0, len(list)), make([]*lease, 0, len(list))
+	ids, at, held := make([]int64, 0, len(list)), make([]int, 0, len(list)), make([]lease, 0, len(list))
 	for i := range list {
 		id, l, err := b.find(list[i].Lease, now)
 		if err != nil {
@@ -216,6 +253,7 @@ func (b *book) settle(to mover, now int64, s settlement, ack func(id int64) erro
 			l.progress = &Progress{Fraction: p.Fraction, Note: p.Note, At: timeOf(now)}
 		}
 		l.until = now + orElse(s.Extend, ceilMillis(b.settings.Visibility))
+		b.leases[id] = l
 		b.watch(id)
 		return nil
 	default:
@@ -255,7 +293,9 @@ func (b *book) expire(to mover, now int64, n int) error {
 			return nil
 		}
 		if err := b.endLease(to, i.id, now, Expired); err != nil {
-			b.leases[i.id].until = now + time.Second.Milliseconds() // not in a circle
+			l := b.leases[i.id]
+			l.until = now + time.Second.Milliseconds() // not in a circle
+			b.leases[i.id] = l
 			b.watch(i.id)
 			return err
 		}

@@ -203,7 +203,7 @@ func (o *owner) giveBack(ctx context.Context, list []granted, w *waiter, err err
 			o.leave(w)
 		}
 		for _, g := range list {
-			if l := o.leases[g.ID]; l != nil && l.until == g.Until {
+			if l, there := o.leases[g.ID]; there && l.until == g.Until {
 				if err := o.endLease(tx, g.ID, now, GoneAway); err != nil {
 					return err
 				}

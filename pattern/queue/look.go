@@ -83,10 +83,10 @@ func (b *book) look(id int64) (shown, bool) {
 	if e.group != nil {
 		s.Key = e.group.key
 	}
-	switch l := b.leases[id]; {
+	switch l, there := b.leases[id]; {
 	case e.phase == phaseDelayed:
 		s.Due = timeOf(e.due)
-	case l != nil:
+	case there:
 		s.Due, s.Progress = timeOf(l.until), l.progress
 	}
 	if r := e.more; r != nil {

@@ -42,6 +42,8 @@ type machine struct {
 
 	ended func(id int64) // is told of each job that ends; nil: nobody is
 
+	spare spare
+
 	// What follows is derived.
 	offers  [MaxPriority + 1]index // ready entries that may be leased, by id
 	resting index                  // delayed entries, by due
@@ -205,25 +207,6 @@ func (m *machine) offer(id int64, e *entry) {
 	}
 }
 
-// candidate is the job to lease next: the highest priority, and of that the
-// oldest. 0: there is none.
-func (m *machine) candidate() int64 {
-	for p := MaxPriority; p >= 0; p-- {
-		fresh := m.fresh[classOf(uint8(p), false)].head()
-		if own := m.fresh[classOf(uint8(p), true)].head(); own != 0 && (fresh == 0 || own < fresh) {
-			fresh = own
-		}
-		back, some := m.offers[p].first()
-		switch {
-		case some && (fresh == 0 || back.id < fresh):
-			return back.id
-		case fresh != 0:
-			return fresh
-		}
-	}
-	return 0
-}
-
 // live gives the entry of a job, and makes one, which is not offered, for a job
 // that has none. nil: there is no such job.
 func (m *machine) live(id int64) *entry {
@@ -231,8 +214,9 @@ func (m *machine) live(id int64) *entry {
 		return e
 	}
 	for c := range m.fresh {
-		if m.fresh[c].take(id) {
-			e := &entry{place: id, prio: class(c).prio(), unread: class(c).terms()}
+		if m.fresh[c].n > 0 && m.fresh[c].take(id) {
+			e := m.spare.entry()
+			e.place, e.prio, e.unread = id, class(c).prio(), class(c).terms()
 			m.entries[id] = e
 			m.counts[phaseReady]++
 			return e
@@ -246,12 +230,20 @@ func (m *machine) phaseOf(id int64) (phase, bool) {
 	if e := m.entries[id]; e != nil {
 		return e.phase, true
 	}
-	for p := range m.fresh {
-		if m.fresh[p].find(id) >= 0 {
-			return phaseReady, true
-		}
+	if m.initial(id) {
+		return phaseReady, true
 	}
 	return 0, false
+}
+
+// initial says that a job is in its initial state.
+func (m *machine) initial(id int64) bool {
+	for c := range m.fresh {
+		if m.fresh[c].n > 0 && m.fresh[c].find(id) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // remove ends a job.
@@ -263,6 +255,7 @@ func (m *machine) remove(id int64) {
 	}
 	m.counts[e.phase]--
 	delete(m.entries, id)
+	m.spare.keep(e)
 	m.tellEnd(id)
 }
 
@@ -332,7 +325,10 @@ func (m *machine) attempt(id int64, worker string, now int64) {
 	e := m.live(id)
 	e.attempts++
 	e.offered = false
-	r := e.rest()
+	if e.more == nil {
+		e.more = m.spare.more()
+	}
+	r := e.more
 	if len(r.history) >= MaxHistory {
 		r.history = append(r.history[:0], r.history[1:]...)
 	}

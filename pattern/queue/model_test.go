@@ -387,6 +387,7 @@ func FuzzMove(f *testing.F) {
 	s, _ := Settings{MaxAttempts: 1}.Defaults()
 	set, _ := encodeSettings(s)
 	seed(in, encodeAttempt(1, "w"), encodeIDs(moveAck, []int64{1}))
+	seed(in, encodeAttempts([]int64{1, 3}, "w"), encodeIDs(moveAck, []int64{3}), encodeAttempts([]int64{5, 9}, "w"))
 	seed(in, encodeAttempt(10, "w"), encodeBack(10, 7_000_000_000_000, "c"), encodeReschedule(10, 0))
 	seed(in, set, encodeAttempt(3, "w"), []byte{moveRecall}, encodeIDs(moveTold, []int64{3}), encodeIDs(moveRedrive, []int64{3}))
 	seed(in, encodeAttempt(5, "w"), encodeDie(5, "r", "c"), encodePurge(phaseDead, phaseReady), appendID([]byte{moveFloor}, 9))

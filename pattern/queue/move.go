@@ -18,6 +18,7 @@ import (
 const (
 	moveIntake     = 'i' // next, and what lies in between: see intake
 	moveAttempt    = 'a' // id, worker
+	moveAttempts   = 'A' // worker, ids of jobs in their initial state
 	moveAck        = 'k' // ids
 	moveBack       = 'b' // id, due, cause
 	moveDie        = 'x' // id, reason, cause
@@ -75,6 +76,18 @@ func (m *machine) decodeJobs(kind byte, d *decoder) func(now int64) {
 			d.refuse(id, "stands behind a leased job of its key")
 		}
 		return func(now int64) { m.attempt(id, worker, now) }
+	case moveAttempts:
+		worker, ids := d.text(MaxWorker), d.ids()
+		for _, id := range ids {
+			if !d.bad && !m.initial(id) {
+				d.refuse(id, "is not in its initial state")
+			}
+		}
+		return func(now int64) {
+			for _, id := range ids {
+				m.attempt(id, worker, now)
+			}
+		}
 	case moveAck:
 		ids := d.jobs(m, phaseLeased)
 		return func(int64) {
@@ -269,6 +282,7 @@ func (d *decoder) byte() byte {
 // ids reads ascending ids up to the end.
 func (d *decoder) ids() (ids []int64) {
 	last := int64(0)
+	ids = make([]int64, 0, min(len(d.b), MaxSettle))
 	for len(d.b) > 0 && !d.bad {
 		last += d.id()
 		d.bad = d.bad || last > math.MaxInt64/4
@@ -312,13 +326,27 @@ func appendText(b []byte, s string) []byte {
 
 func appendID(b []byte, id int64) []byte { return binary.AppendUvarint(b, uint64(id)) }
 
+// encodeIDs sorts them.
 func encodeIDs(kind byte, ids []int64) []byte {
 	slices.Sort(ids)
-	b, last := []byte{kind}, int64(0)
-	for _, id := range slices.Compact(ids) {
+	return appendIDs(append(make([]byte, 0, 8+2*len(ids)), kind), slices.Compact(ids))
+}
+
+func appendIDs(b []byte, ids []int64) []byte {
+	last := int64(0)
+	for _, id := range ids {
 		b, last = appendID(b, id-last), id
 	}
 	return b
+}
+
+// encodeAttempts is of one job, or of several in their initial state that ascend.
+func encodeAttempts(ids []int64, worker string) []byte {
+	if len(ids) == 1 {
+		return encodeAttempt(ids[0], worker)
+	}
+	worker = clip(worker, MaxWorker)
+	return appendIDs(appendText(append(make([]byte, 0, 16+len(worker)+2*len(ids)), moveAttempts), worker), ids)
 }
 
 func encodeAttempt(id int64, worker string) []byte {

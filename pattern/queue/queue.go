@@ -1,10 +1,11 @@
 package queue
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"log/slog"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -40,6 +41,7 @@ type Queue struct {
 	moves parley.Stream // the machine's moves; also the name of the shard
 
 	thrift thrift
+	reader reader // of jobs
 }
 
 // New gives a queue. It starts nothing, and a queue needs no creation: it is
@@ -62,10 +64,11 @@ func newQueue(log parley.Log, host shard.Host, name string, number uint64, o Opt
 	if number > 0 {
 		suffix = "." + strconv.FormatUint(number, 10)
 	}
+	jobs := parley.Stream{Name: streamPrefix + name + ".jobs" + suffix}
 	return &Queue{
 		log: log, host: host, name: name, opt: o, thrift: defaultThrift,
-		jobs:  parley.Stream{Name: streamPrefix + name + ".jobs" + suffix},
-		moves: parley.Stream{Name: streamPrefix + name + ".moves" + suffix},
+		jobs: jobs, moves: parley.Stream{Name: streamPrefix + name + ".moves" + suffix},
+		reader: reader{log: log, stream: jobs},
 	}, nil
 }
 
@@ -208,6 +211,17 @@ func (q *Queue) ask(ctx context.Context, r *request) (answer, error) {
 // Errors: Invalid; those of Host.Ask. When the context ends, jobs that were about
 // to be leased are ready again.
 func (q *Queue) Lease(ctx context.Context, r LeaseRequest) ([]Lease, error) {
+	return q.lease(ctx, r, false)
+}
+
+// LeaseShared is Lease for whoever passes the jobs on at once: the data of their events
+// may lie in memory that they share with many others. It must not be changed, and while
+// some of it is kept, all is.
+func (q *Queue) LeaseShared(ctx context.Context, r LeaseRequest) ([]Lease, error) {
+	return q.lease(ctx, r, true)
+}
+
+func (q *Queue) lease(ctx context.Context, r LeaseRequest, shared bool) ([]Lease, error) {
 	switch {
 	case r.Max < 0 || r.Max > MaxLease:
 		return nil, parley.BadField("max", "is "+strconv.Itoa(r.Max), "send 1 to 1000")
@@ -231,7 +245,7 @@ func (q *Queue) Lease(ctx context.Context, r LeaseRequest) ([]Lease, error) {
 		if err != nil {
 			return nil, err
 		}
-		list, err := q.read(ctx, a.Granted)
+		list, err := q.read(ctx, a.Granted, shared)
 		if err != nil || len(list) > 0 || len(a.Granted) == 0 {
 			return list, err
 		}
@@ -244,28 +258,29 @@ const askPatience = 15 * time.Second
 
 // read adds the jobs' events to what was granted. A job whose event is lost is
 // buried; if the log cannot be read now, all are given back.
-func (q *Queue) read(ctx context.Context, list []granted) ([]Lease, error) {
+func (q *Queue) read(ctx context.Context, list []granted, shared bool) ([]Lease, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
-	events, err := q.events(ctx, list)
+	out := make([]Lease, len(list))
+	err := q.events(ctx, list, func(i int, s stored) {
+		if !shared {
+			s.event.Data = bytes.Clone(s.event.Data)
+		}
+		out[i] = leaseOf(&list[i], &s)
+	})
 	var broken []Settlement
-	out := make([]Lease, 0, len(list))
-	for _, g := range list {
-		s, there := events[g.ID]
+	n := 0
+	for i := range list {
 		switch {
 		case err != nil:
-			broken = append(broken, Settlement{Lease: g.Token, Action: Nack, Delay: new(time.Duration), Cause: GoneAway})
-			continue
-		case !there:
-			broken = append(broken, Settlement{Lease: g.Token, Action: Bury, Cause: Lost})
-			continue
+			broken = append(broken, Settlement{Lease: list[i].Token, Action: Nack, Delay: new(time.Duration), Cause: GoneAway})
+		case out[i].Token == "":
+			broken = append(broken, Settlement{Lease: list[i].Token, Action: Bury, Cause: Lost})
+		default:
+			out[n] = out[i]
+			n++
 		}
-		out = append(out, Lease{
-			Token: g.Token, ID: ID(g.ID), Event: s.event, Enqueued: s.enqueued,
-			Priority: g.Priority, Key: g.Key, Attempt: g.Attempt, Until: timeOf(g.Until),
-			Visibility: time.Duration(g.For) * time.Millisecond,
-		})
 	}
 	if len(broken) > 0 {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -274,48 +289,79 @@ func (q *Queue) read(ctx context.Context, list []granted) ([]Lease, error) {
 			q.opt.Logger.Warn("jobs that cannot be read stay leased until their lease ends", slog.String("queue", q.name), slog.Any("error", failed))
 		}
 	}
-	return out, err
+	return out[:n], err
 }
 
-// events reads what was granted, by id. A job that was copied forward meanwhile
-// is not where it was any more: the owner knows where it is.
-func (q *Queue) events(ctx context.Context, list []granted) (map[int64]stored, error) {
-	places := make(map[int64]int64, len(list))
-	for _, g := range list {
-		places[g.ID] = g.Place
+func leaseOf(g *granted, s *stored) Lease {
+	return Lease{
+		Token: g.Token, ID: ID(g.ID), Event: s.event, Enqueued: s.enqueued,
+		Priority: g.Priority, Key: g.Key, Attempt: g.Attempt, Until: timeOf(g.Until),
+		Visibility: time.Duration(g.For) * time.Millisecond,
 	}
-	out := make(map[int64]stored, len(list))
-	for {
-		events, err := fetch(ctx, q.log, q.jobs, slices.Collect(maps.Values(places)))
-		if err != nil {
-			return nil, err
-		}
-		r := request{Op: "peek"}
-		for id, at := range places {
-			if s, there := events[at]; there {
-				out[id] = s
-				continue
-			}
-			r.IDs = append(r.IDs, id)
-		}
-		if len(r.IDs) == 0 {
-			return out, nil
-		}
-		a, err := q.ask(ctx, &r)
-		if err != nil {
-			return nil, err
-		}
-		moved := make(map[int64]int64)
-		for _, s := range a.Jobs {
-			if id := int64(s.ID); s.Place != places[id] {
-				moved[id] = s.Place
-			}
-		}
-		if len(moved) == 0 {
-			return out, nil
-		}
-		places = moved
+}
+
+// events reads what was granted, and gives each job that is there with its index. Its
+// data may be shared with others. A job that was copied forward meanwhile is not where
+// it was any more: the owner knows where it is.
+func (q *Queue) events(ctx context.Context, list []granted, got func(i int, s stored)) error {
+	which := make([]int, len(list))
+	for i := range which {
+		which[i] = i
 	}
+	for len(which) > 0 {
+		byPlace := func(a, b int) int { return cmp.Compare(list[a].Place, list[b].Place) }
+		if !slices.IsSortedFunc(which, byPlace) {
+			slices.SortFunc(which, byPlace)
+		}
+		places, seen := make([]int64, len(which)), make([]bool, len(which))
+		for k, i := range which {
+			places[k] = list[i].Place
+		}
+		err := q.reader.read(ctx, places, func(k int, rec parley.Record) {
+			if s, ok := parse(rec); ok {
+				seen[k] = true
+				got(which[k], s)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		n := 0
+		for k, i := range which {
+			if !seen[k] {
+				which[n] = i
+				n++
+			}
+		}
+		if which, err = q.moved(ctx, list, which[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moved finds out which of some jobs are elsewhere by now, and notes where.
+func (q *Queue) moved(ctx context.Context, list []granted, which []int) (out []int, err error) {
+	if len(which) == 0 {
+		return nil, nil
+	}
+	r := request{Op: "peek"}
+	for _, i := range which {
+		r.IDs = append(r.IDs, list[i].ID)
+	}
+	a, err := q.ask(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range a.Jobs {
+		for _, i := range which {
+			if list[i].ID == int64(s.ID) && list[i].Place != s.Place {
+				list[i].Place = s.Place
+				out = append(out, i)
+			}
+		}
+	}
+	return out, nil
 }
 
 // Settle settles 1 to MaxSettle leases in one commit. The errors are those of

@@ -42,7 +42,7 @@ func TestFence(t *testing.T) {
 		if again.ID != b.ID || again.Attempt != 2 {
 			t.Fatalf("leased again: %+v", again)
 		}
-		forged := token{1, int64(b.ID), 3}.seal("emails", newSealer(new([secretSize]byte)))
+		forged := string(token{1, int64(b.ID), 3}.append(nil, "emails", newSealer(new([secretSize]byte))))
 		for name, lease := range map[string]string{
 			"garbage": "x", "empty": "", "forged": forged, "half": again.Token[:len(again.Token)-3],
 			"other queue": strings.Replace(again.Token, "emails", "faxes", 1), "long": "emails~" + strings.Repeat("A", 5000),

@@ -1,7 +1,7 @@
 package queue
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"maps"
 	"slices"
@@ -124,33 +124,38 @@ func strip(e *parley.Event) {
 // be understood is not the queue's: nobody else writes the stream.
 func (g *gatherer) gather(r parley.Record) {
 	at := int64(r.Position)
-	header := func(name string) string {
-		v, _ := r.Header(headerPrefix + name)
-		return string(v)
+	it := intake{kind: itemJob, run: run{at, 1, 1}}
+	copyOf := ""
+	for name, value := range r.Headers() {
+		switch strings.TrimPrefix(name, headerPrefix) {
+		case extCopyOf:
+			copyOf = string(value)
+		case extPriority:
+			if p, err := strconv.ParseUint(string(value), 10, 8); err == nil && p <= MaxPriority {
+				it.prio = uint8(p)
+			}
+		case extDue:
+			if d, err := strconv.ParseInt(string(value), 10, 64); err == nil && d >= 0 && d <= maxMillis {
+				it.due = d
+			}
+		case extKey:
+			it.key = clip(string(value), MaxKey)
+		case extUnique:
+			it.unique = clip(string(value), MaxKey)
+		case extTerms:
+			it.terms = len(value) > 0
+		}
 	}
-	if text := header(extCopyOf); text != "" {
-		if id, _, ok := parseCopy(text); ok && id < at {
+	switch {
+	case copyOf != "":
+		if id, _, ok := parseCopy(copyOf); ok && id < at {
 			g.special(intake{kind: itemCopy, run: run{at, 1, 1}, id: id})
 		}
-		return
+	case it.due == 0 && it.key == "" && it.unique == "":
+		g.plain(at, it.prio, it.terms)
+	default:
+		g.special(it)
 	}
-	prio, due := uint8(0), int64(0)
-	if text := header(extPriority); text != "" {
-		if p, err := strconv.ParseUint(text, 10, 8); err == nil && p <= MaxPriority {
-			prio = uint8(p)
-		}
-	}
-	if text := header(extDue); text != "" {
-		if d, err := strconv.ParseInt(text, 10, 64); err == nil && d >= 0 && d <= maxMillis {
-			due = d
-		}
-	}
-	key, unique, terms := header(extKey), header(extUnique), header(extTerms) != ""
-	if due == 0 && key == "" && unique == "" {
-		g.plain(at, prio, terms)
-		return
-	}
-	g.special(intake{kind: itemJob, prio: prio, terms: terms, run: run{at, 1, 1}, due: due, key: clip(key, MaxKey), unique: clip(unique, MaxKey)})
 }
 
 func parseCopy(text string) (id int64, enqueued time.Time, ok bool) {
@@ -168,65 +173,28 @@ type stored struct {
 	terms    *terms
 }
 
-// fetchSize is how much one Read brings at least; jobs that follow one another
-// come with one.
-const fetchSize = 256 << 10
-
 // fetch reads the jobs at the places. What is not there, or is damaged, is
 // missing in the answer. Errors: those of Log.Read that may pass.
 func fetch(ctx context.Context, log parley.Log, stream parley.Stream, places []int64) (map[int64]stored, error) {
 	places = slices.Clone(places)
 	slices.Sort(places)
 	out := make(map[int64]stored, len(places))
-	for current := false; len(places) > 0; {
-		run, err := log.Read(ctx, parley.Place{Stream: stream, At: parley.Position(places[0])}, min(fetchSize, 4096*len(places)))
-		switch code := parley.CodeOf(err); {
-		case err != nil && (code == parley.Trimmed || code == parley.Damaged):
-			places = places[1:]
-			continue
-		case err != nil:
-			return nil, err
+	r := reader{log: log, stream: stream}
+	return out, r.read(ctx, slices.Compact(places), func(i int, rec parley.Record) {
+		if s, ok := parse(rec); ok {
+			s.event.Data = bytes.Clone(s.event.Data)
+			out[places[i]] = s
 		}
-		if run.Empty() && !current {
-			// The owner's node may be ahead of this one. What the end says is here.
-			run.Release()
-			if _, err := log.End(ctx, stream); err != nil {
-				return nil, err
-			}
-			current = true
-			continue
-		}
-		end := int64(run.Next())
-		for r, err := range run.Records() {
-			if err != nil {
-				continue
-			}
-			if int64(r.Position) > places[len(places)-1] {
-				break
-			}
-			if _, wanted := slices.BinarySearchFunc(places, int64(r.Position), cmp.Compare[int64]); wanted {
-				if s, ok := parse(r); ok {
-					out[int64(r.Position)] = s
-				}
-			}
-		}
-		if run.Empty() {
-			end = places[0] + 1
-		}
-		run.Release()
-		n, _ := slices.BinarySearch(places, end)
-		places = places[max(n, 1):]
-	}
-	return out, nil
+	})
 }
 
-// parse decodes a job; it is the caller's.
+// parse decodes a job. Its data is the record's.
 func parse(r parley.Record) (stored, bool) {
 	e, err := r.Event()
 	if err != nil {
 		return stored{}, false
 	}
-	s := stored{event: e.Clone(), enqueued: r.Time()}
+	s := stored{event: e, enqueued: r.Time()}
 	if text := e.Extensions[extTerms]; text != "" {
 		s.terms, _ = parseTerms(text) // checked when it was enqueued
 	}

@@ -139,10 +139,10 @@ func TestCompaction(t *testing.T) {
 			t.Fatalf("info %+v", i)
 		}
 		// Who was told its place before finds it all the same.
-		events, err := r.events(r.ctx(), []granted{{ID: int64(rests), Place: int64(rests)}})
-		r.must(err)
-		if events[int64(rests)].event.ID != "rests" {
-			t.Fatalf("events %+v", events)
+		var found stored
+		r.must(r.events(r.ctx(), []granted{{ID: int64(rests), Place: int64(rests)}}, func(_ int, s stored) { found = s }))
+		if found.event.ID != "rests" {
+			t.Fatalf("found %+v", found)
 		}
 		got := <-r.wait(r.ctx(), LeaseRequest{})
 		if len(got.jobs) != 0 {

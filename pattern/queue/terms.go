@@ -123,17 +123,18 @@ func (o *owner) readTerms(ctx context.Context, list []granted) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	events, err := o.q.events(ctx, fresh)
+	own := make([]*terms, len(fresh))
+	err := o.q.events(ctx, fresh, func(i int, s stored) { own[i] = s.terms })
 	if err != nil {
 		return o.giveBack(ctx, list, nil, err)
 	}
 	return o.do(ctx, func(tx *journal.Tx, _ int64) error {
-		for _, g := range fresh {
-			e, s := o.entries[g.ID], events[g.ID]
-			if e == nil || !e.unread || s.terms == nil {
+		for i, g := range fresh {
+			e := o.entries[g.ID]
+			if e == nil || !e.unread || own[i] == nil {
 				continue
 			}
-			if err := tx.Lazy(encodeTerms(g.ID, s.terms)); err != nil {
+			if err := tx.Lazy(encodeTerms(g.ID, own[i])); err != nil {
 				return err
 			}
 		}

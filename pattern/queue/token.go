@@ -1,11 +1,11 @@
 package queue
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
-	"hash"
 	"strings"
 
 	"github.com/parleyhq/parley"
@@ -27,48 +27,63 @@ const (
 	maxToken   = topic.MaxName + 64
 )
 
-// seal makes the text of a token.
-func (t token) seal(queue string, with *sealer) string {
-	b := binary.AppendUvarint(nil, t.term)
-	b = binary.AppendUvarint(appendID(b, t.id), t.number)
-	return queue + "~" + base64.RawURLEncoding.EncodeToString(append(b, with.mac(queue, b)...))
+// append appends the text of a token.
+func (t token) append(text []byte, queue string, with *sealer) []byte {
+	raw := binary.AppendUvarint(with.raw[:0], t.term)
+	raw = binary.AppendUvarint(appendID(raw, t.id), t.number)
+	raw = append(raw, with.mac(t)...)
+	return base64.RawURLEncoding.AppendEncode(append(append(text, queue...), '~'), raw)
 }
 
 // sealer makes and checks the macs of one owner. It is for one goroutine at a time.
+//
+// A mac is of an id and a number, which are one block of AES: what the block becomes
+// under a secret key is as good as random, and nobody but the owner knows it. The
+// queue and the term need not be in it, since no two ownerships share a secret.
 type sealer struct {
-	hash hash.Hash
-	buf  []byte // scratch
+	aes      cipher.Block
+	raw      [3*binary.MaxVarintLen64 + macSize]byte // scratch, as the others
+	code     [maxToken]byte
+	opened   [maxToken]byte
+	in, seal [aes.BlockSize]byte
 }
 
 func newSealer(secret *[secretSize]byte) *sealer {
-	return &sealer{hash: hmac.New(sha256.New, secret[:])}
+	block, err := aes.NewCipher(secret[:])
+	if err != nil { // of keys that have another size
+		panic("queue: " + err.Error())
+	}
+	return &sealer{aes: block}
 }
 
 // mac is good until the next one.
-func (s *sealer) mac(queue string, body []byte) []byte {
-	s.hash.Reset()
-	s.buf = append(append(append(s.buf[:0], queue...), '~'), body...)
-	_, _ = s.hash.Write(s.buf) // never fails
-	s.buf = s.hash.Sum(s.buf[:0])
-	return s.buf[:macSize]
+func (s *sealer) mac(t token) []byte {
+	binary.BigEndian.PutUint64(s.in[:8], uint64(t.id))
+	binary.BigEndian.PutUint64(s.in[8:], t.number)
+	s.aes.Encrypt(s.seal[:], s.in[:])
+	return s.seal[:macSize]
 }
+
+// strict takes no two texts for the same bytes.
+var strict = base64.RawURLEncoding.Strict()
 
 // open reads a token of the queue, and checks it if it is of the given term: the
 // secrets of other terms are gone, and so are their leases. Errors: Invalid for
 // what is no token, is another queue's or forged; Conflict for another term's.
 func openToken(text, queue string, term uint64, with *sealer) (token, error) {
-	name, err := QueueOf(text)
-	if err != nil {
-		return token{}, err
-	}
-	if name != queue {
+	code, mine := strings.CutPrefix(text, queue)
+	if mine = mine && len(code) > 1 && code[0] == '~' && len(text) <= maxToken; !mine {
+		name, err := QueueOf(text)
+		if err != nil {
+			return token{}, err
+		}
 		return token{}, parley.BadField("lease", "is a lease of the queue "+name, "settle it there")
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(text[len(name)+1:])
-	if err != nil || len(raw) < macSize {
+	n, err := strict.Decode(with.opened[:], append(with.code[:0], code[1:]...))
+	if err != nil || n < macSize {
 		return token{}, notLease()
 	}
-	body, sum := raw[:len(raw)-macSize], raw[len(raw)-macSize:]
+	body, sum := with.opened[:n-macSize], with.opened[n-macSize:n]
 	d := decoder{b: body}
 	t := token{term: d.number(), id: d.id(), number: d.number()}
 	if d.bad || len(d.b) > 0 {
@@ -77,7 +92,7 @@ func openToken(text, queue string, term uint64, with *sealer) (token, error) {
 	if t.term != term {
 		return t, ended("the queue's owner has changed since, and with it all leases ended")
 	}
-	if !hmac.Equal(sum, with.mac(queue, body)) {
+	if subtle.ConstantTimeCompare(sum, with.mac(t)) != 1 {
 		return token{}, notLease()
 	}
 	return t, nil

@@ -243,7 +243,7 @@ func (w *working) leaseAll(ctx context.Context) {
 		r := w.lease
 		r.Max = n
 		out.err = callOf(w.ctx).guard(func() (err error) {
-			out.list, err = w.q.Lease(ctx, r)
+			out.list, err = w.q.LeaseShared(ctx, r) // they are written into messages at once
 			return err
 		})
 		w.leased <- out
