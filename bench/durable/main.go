@@ -28,6 +28,7 @@ var (
 	rounds = flag.Int("rounds", 3, "measurements of each; the median counts")
 	only   = flag.String("only", "", "peers whose names contain this")
 	dir    = flag.String("dir", "", "folder on the disk to measure; default a temporary one")
+	start  = flag.Float64("start", 0, "instead: GB of a log whose server is killed under load, and started again")
 )
 
 // window is producers × outstanding.
@@ -66,6 +67,9 @@ func main() {
 }
 
 func run() error {
+	if *start > 0 {
+		return restart(*start)
+	}
 	for _, size := range []int{100, 1024} {
 		for _, w := range windows {
 			fmt.Printf("\npayload %d B, window %d × %d\n", size, w.producers, w.outstanding)
