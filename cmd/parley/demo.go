@@ -60,6 +60,7 @@ func demoSteps() []demoStep {
 		{"A limit says when to come back", (*demo).throttleStep},
 		{"A job has one worker, and outlives it", (*demo).queueStep},
 		{"Groups keep their own places in one log", (*demo).streamStep},
+		{"A pipe is a few lines, and runs in the server", (*demo).pipeStep},
 	}
 }
 
@@ -133,6 +134,7 @@ func (d *demo) steps(ctx context.Context) error {
 	d.print("  open   %s/\n", url)
 	d.print("  parley sub 'shop.>' --server %s\n", url)
 	d.print("  parley pub shop.orders '{\"hello\":\"shop\"}' --server %s\n", url)
+	d.print("  parley pipe tap big-orders big --server %s\n", url)
 	d.print("  curl -N -H 'Accept: text/event-stream' '%s/v1/topics/shop.orders/events?after=earliest'\n", url)
 	if !d.stay {
 		return nil
