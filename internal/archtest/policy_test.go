@@ -43,11 +43,11 @@ var rules = []rule{
 	{pkgs: "pattern/throttle", never: "net/... os/... log/...", why: "throttle is arithmetic over times that it is given: it can be imported alone"},
 	{pkgs: "pattern/throttle/httpthrottle", ours: "pattern/throttle", never: "net os/...", why: "throttling for net/http can be imported alone too"},
 	{pkgs: "pattern/throttle/outage", never: "net/... os/... log/...", why: "what is done without the counts is arithmetic over times, too"},
-	{pkgs: "pattern/throttle/policy", ours: ". base/topic pattern/throttle pattern/throttle/httpthrottle pattern/throttle/outage", never: "net os/...", why: "named limits are events in the log and know no door"},
+	{pkgs: "pattern/throttle/policy", ours: ". base/roll base/topic pattern/throttle pattern/throttle/httpthrottle pattern/throttle/outage", never: "net os/...", why: "named limits are events in the log and know no door"},
 	{pkgs: "pattern/throttle/sharded", ours: ". base/journal base/shard pattern/throttle", never: "net/... os/...", why: "counts with one owner stand on base/shard, apart from the arithmetic"},
 	{pkgs: "pattern/throttle/valkey", ours: ". pattern/throttle pattern/throttle/outage", third: "github.com/valkey-io/ github.com/redis/", why: "third-party code that only some need lives in a sub-package"},
 	{pkgs: "pattern/pubsub/exprfilter", ours: all + "pattern/pubsub", third: "github.com/expr-lang/expr", why: "third-party code that only some need lives in a sub-package"},
-	{pkgs: "pattern/stream/schema", ours: ". base/topic", third: "github.com/santhosh-tekuri/jsonschema/", never: "net os/...", why: "third-party code that only some need lives in a sub-package; a schema never reads what it refers to"},
+	{pkgs: "pattern/stream/schema", ours: ". base/roll base/topic", third: "github.com/santhosh-tekuri/jsonschema/", never: "net os/...", why: "third-party code that only some need lives in a sub-package; a schema never reads what it refers to"},
 	{pkgs: "pattern/pipe/jq", ours: all + "pattern/pipe", third: "github.com/itchyny/gojq", why: "third-party code that only some need lives in a sub-package"},
 	{
 		pkgs: "pattern/pubsub pattern/rpc pattern/stream", ours: all, never: "net os os/exec",

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/roll"
 	"github.com/parleyhq/parley/base/topic"
 )
 
@@ -36,16 +37,14 @@ type Version struct {
 // Registry knows the schemas of one log. It starts nothing; Load must be called
 // first, and Run should be running. All methods may be called from any goroutine.
 type Registry struct {
-	log    parley.Log
 	opts   Options
 	topics *topic.Registry // set by Load
 	table  atomic.Pointer[map[string][]*active]
-	turn   chan struct{} // a place for one writer at a time
+	roll   *roll.Roll // of what was put
 
 	mu      sync.Mutex // never held over a call that can wait
 	machine *machine
-	next    parley.Position // to fold on from
-	newest  parley.Position // base of the newest batch, or Empty
+	changed map[string]bool // topics, by the read that is being folded
 }
 
 // active is a schema that is in force.
@@ -63,7 +62,8 @@ func New(log parley.Log, o Options) *Registry {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	r := &Registry{log: log, opts: o, turn: make(chan struct{}, 1), machine: &machine{subjects: map[subjectKey]*subject{}}, newest: parley.Empty}
+	r := &Registry{opts: o, machine: &machine{subjects: map[subjectKey]*subject{}}, changed: map[string]bool{}}
+	r.roll = roll.New(log, roll.Options{Stream: Stream, Lock: &r.mu, Take: r.take, Taken: r.taken, ID: topic.NewID, Now: o.Now, Logger: o.Logger})
 	r.table.Store(&map[string][]*active{})
 	return r
 }
@@ -72,7 +72,7 @@ func New(log parley.Log, o Options) *Registry {
 // Errors: Damaged, and those of Log.Read.
 func (r *Registry) Load(ctx context.Context, topics *topic.Registry) error {
 	r.topics = topics
-	return r.catchUp(ctx)
+	return r.roll.CatchUp(ctx)
 }
 
 // Check is a topic.Options.Check: it gives what the events of a topic have to pass,

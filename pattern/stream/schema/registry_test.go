@@ -267,7 +267,7 @@ func TestWhatIsNotUnderstoodLetsNothingThrough(t *testing.T) {
 	}
 	write("parley.schema.blessed", `?`)
 	write(TypePut, fmt.Sprintf(`{"epoch":%d,"version":3,"compatibility":"backward","schema":{"$dynamicRef":"#x"}}`, made.Epoch))
-	if err := d.schemas.catchUp(t.Context()); err != nil {
+	if err := d.schemas.roll.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	wantCode(t, d.publish("orders", "", `{}`), parley.Unprocessable, "data")

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/parleyhq/parley"
-	"github.com/parleyhq/parley/base/topic"
 )
 
 // Put makes text the newest version of the schema for the events of a type, "" for
@@ -137,42 +136,14 @@ func (r *Registry) Delete(ctx context.Context, name, kind string) error {
 	})
 }
 
-// maxConflicts bounds how often a write starts over because another node was
-// first; each time somebody got through.
-const maxConflicts = 1000
-
-// write decides on the state as it is and appends the event by compare-and-append.
-// Within a process one write goes at a time, since of two at once one is bound to
-// fail.
+// write decides on the state as it is, without what belongs to topics that are gone.
 func (r *Registry) write(ctx context.Context, decide func() (*parley.Event, error)) error {
-	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	for range maxConflicts {
-		if err := r.catchUp(ctx); err != nil {
-			return err
-		}
+	return r.roll.Write(ctx, func() (*parley.Event, error) {
 		r.mu.Lock()
-		expect := r.newest
 		r.machine.forget(r.alive)
 		r.mu.Unlock()
-		event, err := decide()
-		if err != nil || event == nil {
-			return err
-		}
-		err = r.append(ctx, expect, event)
-		if parley.CodeOf(err) == parley.Conflict {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		return r.catchUp(ctx)
-	}
-	return parley.Errorf(parley.Conflict, "other nodes changed schemas %d times in between", maxConflicts)
+		return decide()
+	})
 }
 
 // alive says whether a topic is still the one that a schema was put for. One that
@@ -180,15 +151,4 @@ func (r *Registry) write(ctx context.Context, decide func() (*parley.Event, erro
 func (r *Registry) alive(name string, epoch uint32) bool {
 	t, err := r.topics.Get(name)
 	return err == nil && t.Epoch == epoch || epoch > r.topics.Epoch()
-}
-
-func (r *Registry) append(ctx context.Context, expect parley.Position, e *parley.Event) error {
-	now := r.opts.Now()
-	e.ID, e.Time = topic.NewID(now), now.UTC()
-	batch, err := parley.NewBatch(now, *e)
-	if err != nil {
-		return err
-	}
-	_, err = r.log.Append(ctx, parley.Write{Stream: parley.Stream{Name: Stream}, Expect: expect, Batch: batch})
-	return err
 }

@@ -140,3 +140,12 @@ func (r *Registry) askOnce(ctx context.Context, p place) (answer, error) {
 	defer cancel()
 	return r.opts.Sharing.ask(bounded, p.limit, Counter.AllowN, p.key, 1)
 }
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

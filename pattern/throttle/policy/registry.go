@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/roll"
+	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/throttle"
 )
 
@@ -77,17 +79,15 @@ type Info struct {
 // Registry holds the limits of a node. All methods may be called from any
 // goroutine.
 type Registry struct {
-	log   parley.Log
 	opts  Options
 	table atomic.Pointer[table]
-	turn  chan struct{} // a place for one writer at a time
+	roll  *roll.Roll // of what was put
 
 	mu      sync.Mutex // never held over a call that can wait
 	machine *machine
 	fixed   map[string]*limit
 	put     map[string]*limit
-	next    parley.Position // to fold on from
-	newest  parley.Position // base of the newest batch, or Empty
+	changed map[string]bool // by the read that is being folded
 }
 
 // table is what requests look at: it is replaced as a whole.
@@ -116,7 +116,8 @@ func New(log parley.Log, o Options) (*Registry, error) {
 		o.Logger = slog.Default()
 	}
 	o.Sharing = o.Sharing.withDefaults()
-	r := &Registry{log: log, opts: o, turn: make(chan struct{}, 1), machine: &machine{limits: map[string]stored{}}, put: map[string]*limit{}, newest: parley.Empty}
+	r := &Registry{opts: o, machine: &machine{limits: map[string]stored{}}, put: map[string]*limit{}, changed: map[string]bool{}}
+	r.roll = roll.New(log, roll.Options{Stream: Stream, Lock: &r.mu, Take: r.take, Taken: r.taken, ID: topic.NewID, Now: o.Now, Logger: o.Logger})
 	var err error
 	if r.fixed, err = fixed(o); err != nil {
 		return nil, err

@@ -15,9 +15,8 @@ import (
 
 func TestLimitsOutliveTheirProcess(t *testing.T) {
 	log := newLog()
-	r := load(t, log, Options{})
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	r.opts.Now = func() time.Time { return at }
+	r := load(t, log, Options{Now: func() time.Time { return at }})
 	made := put(t, r, "api", Definition{Limit: "2/1h", On: []string{"publish"}})
 	put(t, r, "gone", Definition{Limit: "1/s"})
 	if err := r.Delete(t.Context(), "gone"); err != nil {
@@ -172,7 +171,7 @@ func TestWhatIsNotUnderstood(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.catchUp(t.Context()); err != nil {
+	if err := r.roll.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := r.Get("a"); err != nil || got.Limit != "1/1s" {

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/parleyhq/parley"
-	"github.com/parleyhq/parley/base/topic"
 )
 
 // Put makes a limit, or changes it; created says which. Members left out have
@@ -54,50 +53,11 @@ func (r *Registry) changeable(name string) error {
 	return &parley.Error{Code: parley.Conflict, Field: "limit", Detail: "the limit " + name + " is in the server's configuration", Fix: "change it there, or choose another name"}
 }
 
-// maxConflicts bounds how often a write starts over because another node was
-// first; each time somebody got through.
-const maxConflicts = 1000
-
-// write decides on the state as it is and appends the event by compare-and-append.
-// Within a process one write goes at a time, since of two at once one is bound to
-// fail.
+// write decides on the state as it is, with mu held.
 func (r *Registry) write(ctx context.Context, decide func(*machine) (*parley.Event, error)) error {
-	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	for range maxConflicts {
-		if err := r.catchUp(ctx); err != nil {
-			return err
-		}
+	return r.roll.Write(ctx, func() (*parley.Event, error) {
 		r.mu.Lock()
-		event, err := decide(r.machine)
-		expect := r.newest
-		r.mu.Unlock()
-		if err != nil || event == nil {
-			return err
-		}
-		err = r.append(ctx, expect, event)
-		if parley.CodeOf(err) == parley.Conflict {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		return r.catchUp(ctx)
-	}
-	return parley.Errorf(parley.Conflict, "other nodes changed limits %d times in between", maxConflicts)
-}
-
-func (r *Registry) append(ctx context.Context, expect parley.Position, e *parley.Event) error {
-	now := r.opts.Now()
-	e.ID, e.Time = topic.NewID(now), now.UTC()
-	batch, err := parley.NewBatch(now, *e)
-	if err != nil {
-		return err
-	}
-	_, err = r.log.Append(ctx, parley.Write{Stream: parley.Stream{Name: Stream}, Expect: expect, Batch: batch})
-	return err
+		defer r.mu.Unlock()
+		return decide(r.machine)
+	})
 }
