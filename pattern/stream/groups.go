@@ -11,6 +11,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/cursor"
+	"github.com/parleyhq/parley/base/roll"
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 )
@@ -47,11 +48,11 @@ type Groups struct {
 	stat   parley.Statter // nil when the engine has none
 	timer  parley.Timer
 
-	turn chan struct{} // a place for one writer of $groups at a time
+	roll *roll.Roll    // of $groups
 	kick chan struct{} // something for Run
 
-	mu     sync.Mutex // never held over a call that can wait
-	fold   fold
+	mu     sync.Mutex                 // never held over a call that can wait
+	since  map[string]parley.Position // of each group, when it was made
 	groups map[string]*Group
 	starts []*Group // whose members wait here
 }
@@ -72,19 +73,21 @@ func New(log parley.Log, host shard.Host, topics *topic.Registry, o Options) (*G
 	}
 	gs := &Groups{
 		log: log, host: host, topics: topics, opt: o, bell: o.Bell,
-		turn: make(chan struct{}, 1), kick: make(chan struct{}, 1), groups: make(map[string]*Group),
+		kick: make(chan struct{}, 1), since: make(map[string]parley.Position), groups: make(map[string]*Group),
 	}
+	gs.roll = roll.New(log, roll.Options{
+		Stream: Stream, Lock: &gs.mu, Take: gs.take, Taken: gs.taken, Anew: func() { clear(gs.since) }, ID: topic.NewID, Logger: o.Logger,
+	})
 	if gs.bell == nil {
 		gs.bell = ownBell{gs}
 	}
 	gs.stat, _ = log.(parley.Statter)
 	gs.timer, _ = log.(parley.Timer)
-	gs.fold = newFold()
 	return gs, nil
 }
 
 // Load reads which groups there are. Errors: Damaged; those of Log.Read.
-func (gs *Groups) Load(ctx context.Context) error { return gs.catchUp(ctx) }
+func (gs *Groups) Load(ctx context.Context) error { return gs.roll.CatchUp(ctx) }
 
 // List gives the names of the groups, sorted.
 func (gs *Groups) List() []string {
@@ -105,7 +108,7 @@ func (gs *Groups) Get(ctx context.Context, name string) (*Group, error) {
 	if _, err := gs.log.End(ctx, groupsStream); err != nil {
 		return nil, err
 	}
-	if err := gs.catchUp(ctx); err != nil {
+	if err := gs.roll.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	if g := gs.get(name); g != nil {
@@ -174,7 +177,11 @@ func (gs *Groups) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	failed := make(chan error, 1)
-	tasks.Go(func() { gs.follow(ctx, failed) })
+	tasks.Go(func() {
+		if err := gs.roll.Follow(ctx, nil); err != nil {
+			failed <- err
+		}
+	})
 	running := make(map[*Group]context.CancelFunc)
 	for {
 		gs.mu.Lock()
