@@ -24,7 +24,7 @@ const (
 // one that could not be for 10 min holds nothing any more, so that a queue which is
 // damaged does not keep everything for ever.
 func (r *Registry) Holds(ctx context.Context) (map[parley.Stream][]topic.Hold, error) {
-	if err := r.catchUp(ctx); err != nil { // another node may have made one
+	if err := r.roll.CatchUp(ctx); err != nil { // another node may have made one
 		return nil, err
 	}
 	out := make(map[parley.Stream][]topic.Hold)

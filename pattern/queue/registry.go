@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/roll"
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pubsub"
@@ -46,13 +47,11 @@ type Registry struct {
 	log  parley.Log
 	host shard.Host
 	opt  RegistryOptions
-	turn chan struct{} // a place for one writer at a time
+	roll *roll.Roll // of RegistryStream
 
 	mu      sync.Mutex // never held over a call that can wait
 	catalog catalog
 	entries map[string]*listed
-	next    parley.Position // to fold on from
-	newest  parley.Position // base of the newest batch, or Empty
 }
 
 // listed is one queue that is there.
@@ -88,10 +87,9 @@ func NewRegistry(log parley.Log, host shard.Host, o RegistryOptions) (*Registry,
 		}
 	}
 	o.Fixed = fixed
-	return &Registry{
-		log: log, host: host, opt: o, turn: make(chan struct{}, 1),
-		catalog: catalog{numbers: map[string]uint64{}}, entries: map[string]*listed{}, newest: parley.Empty,
-	}, nil
+	r := &Registry{log: log, host: host, opt: o, catalog: catalog{numbers: map[string]uint64{}}, entries: map[string]*listed{}}
+	r.roll = roll.New(log, roll.Options{Stream: RegistryStream, Lock: &r.mu, Take: r.take, ID: topic.NewID, Now: o.Now, Logger: o.Logger})
+	return r, nil
 }
 
 // Load reads which queues there are, makes those of Options.Fixed, and removes
@@ -107,7 +105,7 @@ func (r *Registry) Load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.catchUp(ctx); err != nil {
+	if err := r.roll.CatchUp(ctx); err != nil {
 		return err
 	}
 	for _, s := range streams {
@@ -144,7 +142,7 @@ func (r *Registry) Get(ctx context.Context, name string) (*Queue, error) {
 	if _, err := r.log.End(ctx, parley.Stream{Name: RegistryStream}); err != nil { // then this node has what others have
 		return nil, err
 	}
-	if err := r.catchUp(ctx); err != nil {
+	if err := r.roll.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	if e := r.entry(name); e != nil {
