@@ -59,7 +59,7 @@ func (a *API) pipeTap(c *door.Call) error {
 		if err := out.Flush(); err != nil {
 			return clientGone(err)
 		}
-		q.After, q.Term, q.Wait = ans.Next, ans.Term, tapWait
+		q.After, q.Term, q.Parts, q.Wait = ans.Next, ans.Term, ans.Parts, tapWait
 		if ans, err = a.opt.Pipes.Tap(ctx, name, q); err != nil {
 			return nil // the client sees the end, and is refused with the reason when it comes back
 		}

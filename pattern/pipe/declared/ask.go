@@ -11,15 +11,18 @@ import (
 
 // request is what a node asks a pipe's owner.
 type request struct {
-	Op  string     `json:"op"` // stats, tap
-	Tap TapRequest `json:"tap,omitzero"`
+	Op       string     `json:"op"` // stats, tap, lead, retire, yield
+	Tap      TapRequest `json:"tap,omitzero"`
+	Revision uint64     `json:"revision,omitempty"` // before which to retire
+	Share    int        `json:"share,omitempty"`    // owners that answer a tap
+	Owned    int        `json:"owned,omitempty"`    // parts of the pipe that the node has which asks for another
 }
 
 // askPatience is how long the owner may take, beyond the wait of a tap.
 const askPatience = 12 * time.Second
 
-// ask asks the owner. The pipe's end ends it.
-func (e *entry) ask(ctx context.Context, q request, into any) error {
+// ask asks the owner of a part. The pipe's end ends it.
+func (e *entry) ask(ctx context.Context, part int, q request, into any) error {
 	in, err := json.Marshal(q)
 	if err != nil {
 		return err
@@ -27,7 +30,7 @@ func (e *entry) ask(ctx context.Context, q request, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, q.Tap.Wait+askPatience)
 	defer cancel()
 	defer context.AfterFunc(e.life, cancel)()
-	answer, err := e.r.host.Ask(ctx, e.stream, in)
+	answer, err := e.r.host.Ask(ctx, partOf(e.stream, part), in)
 	if err != nil {
 		if e.life.Err() != nil {
 			return context.Cause(e.life)
@@ -46,21 +49,29 @@ func (o *owner) handle(ctx context.Context, in []byte) ([]byte, error) {
 	if err := json.Unmarshal(in, &q); err != nil {
 		return nil, parley.Errorf(parley.Unsupported, "the request cannot be read: %w", err)
 	}
+	var answer any
+	var err error
 	switch q.Op {
 	case "stats":
-		s, err := o.stats(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(s)
+		answer, err = o.stats(ctx)
 	case "tap":
-		a, err := o.taps.take(ctx, q.Tap)
-		if err != nil {
-			return nil, err
+		if o.meter.idle() { // nothing passes here: the others are waited for
+			return json.Marshal(TapAnswer{Term: o.taps.term})
 		}
-		return json.Marshal(a)
+		answer, err = o.taps.take(ctx, q.Tap, max(1, q.Share))
+	case "lead":
+		answer, err = o.tellLead(ctx)
+	case "retire":
+		answer, err = o.tellRetired(ctx, q.Revision)
+	case "yield":
+		answer = yielded{o.e.yield(o.part, q.Owned)}
+	default:
+		return nil, parley.Errorf(parley.Unsupported, "the pipe's owner does not know %q", q.Op)
 	}
-	return nil, parley.Errorf(parley.Unsupported, "the pipe's owner does not know %q", q.Op)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(answer)
 }
 
 // probe is told what happens at the steps of the machine.

@@ -28,6 +28,11 @@ type kept struct {
 	Out     int64      `json:"out,omitempty"`
 	Dead    int64      `json:"dead,omitempty"`
 	Done    bool       `json:"done,omitempty"`
+	// Era is the revision with which the pipe was spread over the partitions of a
+	// topic, each with an owner; 0 = one owner reads all.
+	Era uint64 `json:"era,omitempty"`
+	// Retired is a revision up to which this owner has given its place to the first.
+	Retired uint64 `json:"retired,omitempty"`
 }
 
 // laneKept is a place in one source.
@@ -42,6 +47,7 @@ type laneKept struct {
 type adoption struct {
 	Text   string `json:"text"`
 	Origin Origin `json:"origin,omitempty"`
+	Start  string `json:"start,omitempty"` // with which the era began: a place in every partition
 }
 
 // book is the machine of one pipe's journal. Its state is replaced by every commit.
@@ -60,6 +66,7 @@ const (
 	movePart   = 'p' // a part of the stages' state
 	moveAdopt  = 'a' // an adoption, in JSON
 	moveCommit = 'c' // kept, in JSON; the parts before it are the state
+	moveSpread = 's' // the same in an era: who does not know of those must not go on from it
 )
 
 // Apply implements journal.Machine.
@@ -80,7 +87,7 @@ func (b *book) Apply(m journal.Move) error {
 			return parley.Errorf(parley.Damaged, "the definition of a pipe cannot be read: %w", err)
 		}
 		b.adoption = a
-	case moveCommit:
+	case moveCommit, moveSpread:
 		var k kept
 		if err := json.Unmarshal(body, &k); err != nil {
 			return parley.Errorf(parley.Damaged, "the place of a pipe cannot be read: %w", err)
@@ -101,6 +108,9 @@ type image struct {
 // Snapshot implements journal.Machine.
 func (b *book) Snapshot() iter.Seq[[]byte] {
 	head, err := json.Marshal(image{b.kept, b.adoption})
+	if b.kept.Era != 0 {
+		head = append([]byte{moveSpread}, head...)
+	}
 	state := b.state
 	return func(yield func([]byte) bool) {
 		if err != nil || !yield(head) {
@@ -127,7 +137,7 @@ func (b *book) Restore(parts iter.Seq[[]byte]) error {
 			continue
 		}
 		var i image
-		if err := json.Unmarshal(p, &i); err != nil {
+		if err := json.Unmarshal(bytes.TrimPrefix(p, []byte{moveSpread}), &i); err != nil {
 			return parley.Errorf(parley.Damaged, "the snapshot of a pipe cannot be read: %w", err)
 		}
 		b.kept, b.adoption, first = i.Kept, i.Adoption, false
@@ -155,7 +165,11 @@ func commit(tx *journal.Tx, k kept, state []byte, adopt *adoption) error {
 	if err != nil {
 		return err
 	}
-	return tx.Move(append([]byte{moveCommit}, text...))
+	letter := byte(moveCommit)
+	if k.Era != 0 {
+		letter = moveSpread
+	}
+	return tx.Move(append([]byte{letter}, text...))
 }
 
 // The first byte of a packed state.

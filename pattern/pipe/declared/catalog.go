@@ -18,6 +18,7 @@ const (
 	TypePut        = "parley.pipe.put"
 	TypeState      = "parley.pipe.state"
 	TypeDeleted    = "parley.pipe.deleted"
+	TypeSpread     = "parley.pipe.spread"
 )
 
 const registrySource = "/pipes"
@@ -32,6 +33,7 @@ const (
 	Stopped State = "stopped" // it has none; nothing is held back for it
 	Done    State = "done"    // a head has had all that it takes
 	Failing State = "failing" // it cannot go on now, and tries again
+	idle    State = "idle"    // of an owner that has no partition
 )
 
 // record is what is known of one pipe or shelf.
@@ -43,6 +45,7 @@ type record struct {
 	origin   Origin
 	want     State
 	uses     []string // shared stages, as SHELF.STAGE
+	parts    int      // owners that it has: one for each partition of its source, never fewer than there were
 }
 
 // putData is the data of TypePut.
@@ -56,6 +59,11 @@ type putData struct {
 
 type stateData struct {
 	State State `json:"state"`
+}
+
+// spreadData is the data of TypeSpread.
+type spreadData struct {
+	Partitions int `json:"partitions"`
 }
 
 // catalog is what RegistryStream folds to. It is pure: no lock, clock or log.
@@ -92,7 +100,7 @@ func (c *catalog) apply(e *parley.Event) error {
 		if err := json.Unmarshal(e.Data, &d); err != nil || d.Revision <= c.last || CheckName(e.Subject) != nil {
 			return damaged(e)
 		}
-		now := record{number: was.number, revision: d.Revision, begin: was.begin, text: d.Definition, origin: d.Origin, want: was.want, uses: usesOf(d.Definition)}
+		now := record{number: was.number, revision: d.Revision, begin: was.begin, text: d.Definition, origin: d.Origin, want: was.want, uses: usesOf(d.Definition), parts: was.parts}
 		if !there {
 			now.number, now.want = d.Revision, Running
 		}
@@ -111,6 +119,15 @@ func (c *catalog) apply(e *parley.Event) error {
 		}
 		if there {
 			was.want = d.State
+			c.pipes[e.Subject] = was
+		}
+	case TypeSpread:
+		var d spreadData
+		if err := json.Unmarshal(e.Data, &d); err != nil || d.Partitions < 1 || d.Partitions > MaxSpread {
+			return damaged(e)
+		}
+		if there {
+			was.parts = max(was.parts, d.Partitions)
 			c.pipes[e.Subject] = was
 		}
 	case TypeDeleted:
@@ -173,11 +190,20 @@ func streamOf(name string, number uint64) parley.Stream {
 	return parley.Stream{Name: streamPrefix + name + "." + strconv.FormatUint(number, 10)}
 }
 
+// partOf is the stream of one owner of a pipe; the first has that of the pipe.
+func partOf(pipe parley.Stream, part int) parley.Stream {
+	if part == 0 {
+		return pipe
+	}
+	return parley.Stream{Name: pipe.Name + "." + strconv.Itoa(part)}
+}
+
 // left says whether a stream is that of a pipe which is gone: whoever removed it may
 // have been interrupted.
 func (c *catalog) left(stream string) bool {
 	rest, ours := strings.CutPrefix(stream, streamPrefix)
 	name, digits, two := strings.Cut(rest, ".")
+	digits, _, _ = strings.Cut(digits, ".") // of which part does not matter
 	number, err := strconv.ParseUint(digits, 10, 64)
 	if !ours || !two || err != nil || number > c.last {
 		return false

@@ -28,6 +28,7 @@ type definition struct {
 	plan  *graph.Plan
 	dead  string // topic of what failed and nothing in the graph takes; "" = the graph takes all
 	shelf map[string][]graph.Step
+	over  string // the topic whose partitions have an owner each; "" = one owner reads all there is
 }
 
 func (d *definition) isPipe() bool { return d.plan != nil }
@@ -61,6 +62,7 @@ func (o *Options) check(name string, text []byte, origin Origin, shared map[stri
 	if err := o.admit(d.plan, origin); err != nil {
 		return nil, err
 	}
+	d.over = spreadsOver(d.plan)
 	if len(g.Dead) == 0 {
 		d.dead = name + ".dead"
 		return d, d.circle()

@@ -2,11 +2,13 @@ package declared
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/pattern/pipe/graph"
 )
 
@@ -27,7 +29,8 @@ type entry struct {
 	effective uint64 // the newest revision of it and of the stages that it uses
 	changed   chan struct{}
 	checked   *checked
-	trouble   string // why it cannot be run here
+	trouble   string                     // why it cannot be run here
+	owned     map[int]context.CancelFunc // parts that this node has, and what ends that
 }
 
 // checked is a definition that was read, for one effective revision.
@@ -47,6 +50,11 @@ func (e *entry) set(rec record, effective uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.rec, e.effective = rec, max(effective, e.effective)
+	e.stir()
+}
+
+// stir has everything that runs here look at the pipe again. It is called with mu held.
+func (e *entry) stir() {
 	close(e.changed)
 	e.changed = make(chan struct{})
 }
@@ -113,6 +121,7 @@ func (r *Registry) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	defer cancel()
+	defer r.opt.Topics.Watch(r.grown)()
 	for ctx.Err() == nil {
 		at := r.place() // before the look: what is folded after it ends the wait
 		for _, e := range r.unstarted() {
@@ -147,7 +156,6 @@ func (r *Registry) keep(ctx context.Context, e *entry) {
 	living, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.life, cancel)()
-	wait := firstRetry
 	for living.Err() == nil {
 		rec, _, changed := e.now()
 		def, _, err := e.definition()
@@ -158,17 +166,10 @@ func (r *Registry) keep(ctx context.Context, e *entry) {
 			}
 			continue
 		}
-		if err := e.run(living); living.Err() == nil && err != nil {
-			e.troubled(err)
-			r.opt.Logger.LogAttrs(ctx, slog.LevelError, "a pipe cannot be run here", slog.String("pipe", e.name), slog.Any("error", err))
-			pause(living, wait)
-			wait = min(2*wait, lastRetry)
-			continue
-		}
-		wait = firstRetry
+		e.run(living)
 	}
 	if e.life.Err() != nil {
-		if e.left = r.remove(ctx, e.stream); e.left != nil {
+		if e.left = r.removeAll(ctx, e); e.left != nil {
 			r.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "a deleted pipe leaves its stream until the next start", slog.String("pipe", e.name), slog.Any("error", e.left))
 		}
 	}
@@ -182,28 +183,69 @@ func (r *Registry) kept(e *entry) {
 	e.running = nil
 }
 
-// run runs the pipe on this node until ctx ends or it is stopped.
-func (e *entry) run(ctx context.Context) error {
+// removeAll removes what a pipe has left.
+func (r *Registry) removeAll(ctx context.Context, e *entry) error {
+	rec, _, _ := e.now()
+	var errs []error
+	for part := range max(1, rec.parts) {
+		errs = append(errs, r.remove(ctx, partOf(e.stream, part)))
+	}
+	return errors.Join(errs...)
+}
+
+// run runs the pipe on this node, as many parts of it as it owns, until ctx ends or it
+// is stopped.
+func (e *entry) run(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
+	var parts sync.WaitGroup
+	defer parts.Wait()
 	defer stop()
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer stop()
-	watching.Go(func() {
-		for {
-			rec, _, changed := e.now()
-			if rec.want == Stopped {
-				stop()
-				return
-			}
-			select {
-			case <-changed:
-			case <-ctx.Done():
-				return
-			}
+	for running := 0; ; {
+		rec, _, changed := e.now()
+		if rec.want == Stopped {
+			return
 		}
-	})
-	return e.r.host.Run(ctx, e.stream, e.own)
+		if running <= 1 && rec.parts > 1 {
+			parts.Go(func() { e.balance(ctx) })
+		}
+		for ; running < max(1, rec.parts); running++ {
+			part := running
+			parts.Go(func() { e.keepPart(ctx, part) })
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// keepPart makes this node one that may own a part, until ctx ends.
+func (e *entry) keepPart(ctx context.Context, part int) {
+	wait := firstRetry
+	for ctx.Err() == nil {
+		stay, leave := context.WithCancel(ctx)
+		err := e.r.host.Run(stay, partOf(e.stream, part), func(ctx context.Context, s *shard.Owner) error {
+			e.have(part, leave)
+			defer e.lose(part)
+			return e.own(ctx, part, s)
+		})
+		left := stay.Err() != nil
+		leave()
+		switch {
+		case ctx.Err() != nil:
+		case left:
+			pause(ctx, yieldFor)
+			wait = firstRetry
+		case err != nil:
+			e.troubled(err)
+			e.r.opt.Logger.LogAttrs(ctx, slog.LevelError, "a pipe cannot be run here", slog.String("pipe", e.name), slog.Any("error", err))
+			pause(ctx, wait)
+			wait = min(2*wait, lastRetry)
+		default:
+			wait = firstRetry
+		}
+	}
 }
 
 // pause waits; it is for failures only.

@@ -74,13 +74,17 @@ func (r *Registry) judge(c *catalog, name string, o PutOptions, text []byte) (be
 		return there, nil
 	}
 	err = goesOn(old.plan, def.plan)
+	apart := err == nil && r.parted(was, old, def)
 	switch {
-	case err == nil:
+	case err == nil && !apart:
 		return false, nil
-	case parley.CodeOf(err) != parley.Conflict:
+	case !apart && parley.CodeOf(err) != parley.Conflict:
 		return false, err
 	case o.Drain:
 		return true, nil
+	}
+	if apart {
+		return false, &parley.Error{Code: parley.Conflict, Field: "definition", Detail: "what the pipe's stages keep is that of each partition of its topic, or else of all as one, and the new definition would change that", Fix: "put it with drain, which lets out what they keep, or under another name"}
 	}
 	return false, &parley.Error{Code: parley.Conflict, Field: "definition", Detail: "what the pipe's stages keep does not fit the new definition", Fix: "put it with drain, which lets out what they keep, or under another name"}
 }
@@ -186,7 +190,11 @@ func (r *Registry) Check(ctx context.Context, name string, text []byte, origin O
 		return Report{OK: true, Stages: true}, nil
 	}
 	g := d.shown()
-	return Report{OK: true, Findings: graph.Lint(g), Steps: graph.Explain(g), Edges: g.Edges()}, nil
+	findings := graph.Lint(g)
+	if n := r.partitions(d.over); n > 1 {
+		findings = append(findings, graph.LintPartitions(d.graph, n)...)
+	}
+	return Report{OK: true, Findings: findings, Steps: graph.Explain(g), Edges: g.Edges()}, nil
 }
 
 // shown is the graph with the topic that gets what nothing in it takes.

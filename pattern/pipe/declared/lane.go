@@ -45,7 +45,8 @@ const (
 )
 
 // subscribe opens a topic source: behind a cursor, or where its step says.
-func (o *owner) subscribe(ctx context.Context, s graph.Spec, cursor string) (*pubsub.Subscription, error) {
+// In an era it is the owner's partition only.
+func (o *owner) subscribe(ctx context.Context, s graph.Spec, cursor string, era uint64) (*pubsub.Subscription, error) {
 	from := pubsub.Earliest()
 	if cursor != "" {
 		from = pubsub.After(cursor)
@@ -55,10 +56,18 @@ func (o *owner) subscribe(ctx context.Context, s graph.Spec, cursor string) (*pu
 			return nil, err
 		}
 	}
-	return o.r.opt.Hub.Subscribe(ctx, pubsub.Request{Topics: s.Words("name"), From: from})
+	return o.r.opt.Hub.Subscribe(ctx, pubsub.Request{Topics: s.Words("name"), From: from, Partition: o.only(era)})
 }
 
-func (o *owner) openLane(ctx context.Context, i int, s graph.Spec, cursor string) (*lane, error) {
+// only is the partition that the owner reads; nil is all.
+func (o *owner) only(era uint64) *int {
+	if era == 0 {
+		return nil
+	}
+	return &o.part
+}
+
+func (o *owner) openLane(ctx context.Context, i int, s graph.Spec, k *kept) (*lane, error) {
 	l := &lane{o: o, index: i, spec: s, ended: make(chan struct{})}
 	l.limit.Store(int64(o.limit))
 	var err error
@@ -66,7 +75,7 @@ func (o *owner) openLane(ctx context.Context, i int, s graph.Spec, cursor string
 		l.src, err = local.OpenSource(ctx, s, o.env())
 		return l, err
 	}
-	if l.sub, err = o.subscribe(ctx, s, cursor); err != nil {
+	if l.sub, err = o.subscribe(ctx, s, k.Lanes[i].Cursor, k.Era); err != nil {
 		return nil, err
 	}
 	l.places = l.sub.Places()

@@ -123,6 +123,19 @@ func (t *meter) refuse(err error) {
 	}
 }
 
+func (t *meter) idle() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.now == idle
+}
+
+// told gives why the newest definition is not the one that runs; "" = it is.
+func (t *meter) told() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.refused
+}
+
 func (t *meter) reads(lanes []*lane) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -175,7 +175,7 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 // TestEachEventOnce plays histories of faults, restarts and changes over two nodes.
 func TestEachEventOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		steps := rapid.SliceOfN(rapid.SampledFrom([]string{"publish", "crash", "restart", "lose", "deny", "struck before", "struck after", "swap", "pause", "time"}), 3, 12).Draw(rt, "steps")
+		steps := rapid.SliceOfN(rapid.SampledFrom([]string{"publish", "crash", "restart", "lose", "deny", "struck before", "struck after", "swap", "pause", "time", "grow", "one"}), 3, 12).Draw(rt, "steps")
 		picks := rapid.SliceOfN(rapid.IntRange(0, 1), len(steps), len(steps)).Draw(rt, "nodes")
 		synctest.Test(t, func(t *testing.T) {
 			c := newCluster(t, once)
@@ -185,7 +185,17 @@ func TestEachEventOnce(t *testing.T) {
 			must(t, err)
 			c.nodes[0].put("once", oncePipe)
 			settle(0)
-			sent, swapped := 0, false
+			sent, swapped, one, partitions := 0, false, false, 2
+			definition := func() string {
+				text := oncePipe
+				if swapped {
+					text = strings.Replace(text, "  - exec", "  - where: data.n >= 0\n  - exec", 1)
+				}
+				if one {
+					text = strings.Replace(text, "topic: in", "topic: {name: in, as-one: true}", 1)
+				}
+				return text
+			}
 			for i, step := range steps {
 				o := c.nodes[picks[i]]
 				switch step {
@@ -215,11 +225,16 @@ func TestEachEventOnce(t *testing.T) {
 					c.crash(0)
 					c.crash(1)
 				case "swap":
-					if swapped = !swapped; swapped {
-						o.put("once", strings.Replace(oncePipe, "  - exec", "  - where: data.n >= 0\n  - exec", 1))
-					} else {
-						o.put("once", oncePipe)
-					}
+					swapped = !swapped
+					o.put("once", definition())
+				case "one": // owner for all partitions, or one for each
+					one = !one
+					_, _, err := o.Put(t.Context(), "once", []byte(definition()), PutOptions{Drain: true})
+					must(t, err)
+				case "grow":
+					partitions++
+					_, err := o.topics.Update(t.Context(), "in", topic.Settings{Partitions: partitions})
+					must(t, err)
 				case "pause":
 					must(t, o.Set(t.Context(), "once", Paused))
 					settle(time.Second)
@@ -232,7 +247,12 @@ func TestEachEventOnce(t *testing.T) {
 				c.wires[i].lose.Store(0)
 				c.wires[i].deny.Store(0)
 			}
-			settle(2 * time.Minute)
+			settle(50 * time.Second)
+			defer func() {
+				if t.Failed() {
+					t.Log(steps, picks, text(c.nodes[0].stats("once")))
+				}
+			}()
 			exactly(t, came(c.nodes[0]), sent)
 			for i := range 2 {
 				c.nodes[i].stop()

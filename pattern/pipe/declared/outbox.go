@@ -286,7 +286,7 @@ func (o *owner) rides(ctx context.Context, s parley.Stream) (bool, error) {
 		return ok, nil
 	}
 	// Two guards that compare with nothing say so.
-	_, err := o.r.log.Append(ctx, parley.Write{Stream: o.e.stream}, parley.Write{Stream: s})
+	_, err := o.r.log.Append(ctx, parley.Write{Stream: o.stream}, parley.Write{Stream: s})
 	if err != nil && parley.CodeOf(err) != parley.Apart {
 		return false, err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -16,11 +17,13 @@ import (
 	"github.com/parleyhq/parley/pattern/pipe/graph"
 )
 
-// owner runs a pipe on the node that owns it.
+// owner runs a pipe, or its part in one partition, on the node that owns it.
 type owner struct {
 	e       *entry
 	r       *Registry
-	book    *book // touched in the journal's goroutine only
+	part    int           // the partition, in an era
+	stream  parley.Stream // of its journal
+	book    *book         // touched in the journal's goroutine only
 	journal *journal.Journal
 	meter   meter
 	taps    taps
@@ -30,6 +33,9 @@ type owner struct {
 	// How a batch that is too large for one commit is worked on; the worker's.
 	limit  int     // events at a time; 0 = as many as there are
 	poison *poison // an event that is too large for itself
+
+	behind   bool          // it does not run by the newest definition; the worker's
+	retiring atomic.Uint64 // a revision before which it is to retire; see follow.go
 }
 
 // poison is the event behind which a lane has a cursor.
@@ -39,10 +45,10 @@ type poison struct {
 	err    error
 }
 
-// own runs the pipe for one ownership.
-func (e *entry) own(ctx context.Context, s *shard.Owner) error {
-	o := &owner{e: e, r: e.r, book: &book{}, together: map[parley.Stream]bool{}, limit: firstChunk}
-	j, err := journal.Open(ctx, e.r.log, e.stream, o.book, journal.Options{Fence: s.Fence, Logger: e.r.opt.Logger})
+// own runs one part of the pipe for one ownership.
+func (e *entry) own(ctx context.Context, part int, s *shard.Owner) error {
+	o := &owner{e: e, r: e.r, part: part, stream: partOf(e.stream, part), book: &book{}, together: map[parley.Stream]bool{}, limit: firstChunk}
+	j, err := journal.Open(ctx, e.r.log, o.stream, o.book, journal.Options{Fence: s.Fence, Logger: e.r.opt.Logger})
 	if err != nil {
 		return err
 	}
@@ -132,22 +138,31 @@ func (o *owner) plan(ctx context.Context) (*definition, adopted, error) {
 	if err != nil {
 		return nil, a, err
 	}
+	o.behind = false
 	newest, effective, err := o.e.definition()
-	if err == nil && a.Adopted == effective {
+	if err == nil && a.Adopted == effective && a.Retired == 0 && (o.part > 0 || !o.turns(newest, &a)) {
 		o.meter.refuse(nil)
-		return newest, a, nil
+		return newest, a, o.widen(ctx, newest, &a)
+	}
+	if o.part > 0 {
+		return o.follow(ctx, a, max(effective, a.Retired))
 	}
 	if err == nil {
 		var now adopted
 		if now, err = o.adopt(ctx, newest, effective, a); err == nil {
 			o.meter.refuse(nil)
-			return newest, now, nil
+			return newest, now, o.widen(ctx, newest, &now)
 		}
 		if passes(err) {
 			return nil, a, err
 		}
 	}
-	if a.Adopted == 0 {
+	return o.former(a, err)
+}
+
+// former gives the plan that the pipe has run by, since it cannot go on with another.
+func (o *owner) former(a adopted, err error) (*definition, adopted, error) {
+	if a.Adopted == 0 || a.Retired != 0 {
 		return nil, a, refusal(err)
 	}
 	o.meter.refuse(err)
@@ -174,23 +189,52 @@ func (o *owner) adopt(ctx context.Context, d *definition, effective uint64, a ad
 		return a, err
 	}
 	rec, _, _ := o.e.now()
+	if err := fits(d, &a, rec.begin); err != nil {
+		return a, err
+	}
 	now := a
-	now.adoption = adoption{Text: text, Origin: rec.origin}
-	out := newOutbox()
-	switch {
-	case a.Adopted != 0 && rec.begin > a.Begin:
-		if err := o.drain(ctx, a, out); err != nil {
-			return a, err
-		}
-		now.state, now.Done = nil, false
-	case a.state != nil:
-		if err := goesOnIn(d.plan, a.state); err != nil {
+	now.adoption = adoption{Text: text, Origin: rec.origin, Start: a.Start}
+	now.Adopted, now.Begin = effective, rec.begin
+	had, spread := a.Lanes, o.spreads(d, &a, a.anew(rec.begin))
+	if a.Era != 0 && !spread {
+		if had, err = o.gather(ctx, a, effective); err != nil {
 			return a, err
 		}
 	}
-	now.Adopted, now.Begin = effective, rec.begin
-	if now.Lanes, err = o.begins(ctx, d, a.Lanes); err != nil {
+	if now.Lanes, err = o.begins(ctx, d, had); err != nil {
 		return a, err
+	}
+	switch {
+	case !spread:
+		now.Era, now.Start = 0, ""
+	case a.Era == 0 || had[0].Source != now.Lanes[0].Source:
+		now.Era, now.Start = effective, now.Lanes[0].Cursor
+	}
+	return o.goOver(ctx, a, now)
+}
+
+// anew says that stages are to begin anew with the definition that is next.
+func (a *adopted) anew(begin uint64) bool { return a.Adopted != 0 && begin > a.Begin }
+
+// fits says whether a definition can go on in the state that there is.
+func fits(d *definition, a *adopted, begin uint64) error {
+	if a.state == nil || a.anew(begin) {
+		return nil
+	}
+	return goesOnIn(d.plan, a.state)
+}
+
+// goOver commits what the owner runs by from now on. What stages keep that begin anew
+// is let out with it.
+func (o *owner) goOver(ctx context.Context, a, now adopted) (adopted, error) {
+	out := newOutbox()
+	if a.anew(now.Begin) {
+		if a.state != nil {
+			if err := o.drain(ctx, a, out); err != nil {
+				return a, err
+			}
+		}
+		now.state, now.Done = nil, false
 	}
 	now.Out += out.events
 	now.Dead += out.dead
@@ -216,7 +260,7 @@ func (o *owner) drain(ctx context.Context, a adopted, to *outbox) error {
 	old, err := o.r.opt.check(o.e.name, []byte(a.Text), a.adoption.Origin, nil)
 	var m *graph.Machine
 	if err == nil {
-		m, err = old.plan.Machine()
+		m, err = o.machine(old.plan)
 	}
 	if err == nil && a.state != nil {
 		err = m.Restore(a.state)
@@ -255,7 +299,7 @@ func (o *owner) begins(ctx context.Context, d *definition, had []laneKept) ([]la
 			}
 		}
 		if !known && s.Kind == "topic" {
-			sub, err := o.subscribe(ctx, s, "")
+			sub, err := o.subscribe(ctx, s, "", 0)
 			if err != nil {
 				return nil, err
 			}

@@ -264,7 +264,7 @@ func (r *Registry) Delete(ctx context.Context, name string) error {
 	running := gone.running
 	r.mu.Unlock()
 	if running == nil {
-		return r.remove(ctx, gone.stream)
+		return r.removeAll(ctx, gone)
 	}
 	select {
 	case <-running:

@@ -8,7 +8,8 @@ import (
 )
 
 // Stats is how a pipe is. What is since Since begins anew with an owner; In, Out and
-// Dead are of the pipe's whole life, as far as it is committed.
+// Dead are of the pipe's whole life, as far as it is committed. Of a pipe that several
+// owners run, for a partition each, numbers are added up, and the worst state counts.
 type Stats struct {
 	State    State     `json:"state"`
 	Revision uint64    `json:"revision,omitempty"` // of what runs: that of its definition, or of newer stages that it uses
@@ -28,6 +29,24 @@ type Stats struct {
 	StateBytes   int          `json:"state_bytes"` // that stages keep
 	Steps        []StepStats  `json:"steps,omitempty"`
 	Places       []PlaceStats `json:"places,omitempty"`
+
+	Partitions []PartStats `json:"partitions,omitempty"` // of a pipe that has several owners
+}
+
+// PartStats is how a pipe is in one partition of its source.
+type PartStats struct {
+	Partition    int       `json:"partition"`
+	State        State     `json:"state"`
+	Revision     uint64    `json:"revision,omitempty"`
+	Since        time.Time `json:"since,omitzero"`
+	Problem      string    `json:"problem,omitempty"`
+	In           int64     `json:"in"`
+	Out          int64     `json:"out"`
+	Dead         int64     `json:"dead"`
+	Lag          int64     `json:"lag"`
+	Commits      int64     `json:"commits"`
+	CommitMicros int64     `json:"commit_us"`
+	StateBytes   int       `json:"state_bytes"`
 }
 
 // StepStats is what passed one step since Stats.Since.
@@ -38,6 +57,7 @@ type StepStats struct {
 	In     int64  `json:"in"`
 	Out    int64  `json:"out"`
 	Errors int64  `json:"errors"`
+	Times  int64  `json:"times"` // that it was given some events
 	// Micros is how long it took in the mean, from being given some events, without
 	// the steps behind it; MostMicros is the longest.
 	Micros     float64 `json:"us"`
@@ -50,20 +70,19 @@ type PlaceStats struct {
 	Position int64  `json:"position"`
 }
 
-// Stats asks the pipe's owner how it is. Errors: NotFound, Unprocessable for stages,
-// and those of Host.Ask.
+// Stats asks the pipe's owners how it is. Errors: NotFound, Unprocessable for stages,
+// and those of Host.Ask, when one does not answer.
 func (r *Registry) Stats(ctx context.Context, name string) (Stats, error) {
-	var s Stats
 	e, err := r.find(ctx, name)
 	if err != nil {
-		return s, err
+		return Stats{}, err
 	}
 	if i := e.info(); i.Stages {
-		return s, noRun(name)
+		return Stats{}, noRun(name)
 	} else if i.State == Stopped {
 		return Stats{State: Stopped}, nil
 	}
-	err = e.ask(ctx, request{Op: "stats"}, &s)
+	s, err := e.stats(ctx)
 	if err != nil && parley.CodeOf(err) == parley.Unavailable {
 		e.mu.Lock()
 		trouble := e.trouble
@@ -91,8 +110,8 @@ func (o *owner) stats(ctx context.Context) (Stats, error) {
 	for _, path := range t.order {
 		m := t.steps[path]
 		one := StepStats{Path: path, Name: m.name, Kind: m.kind, In: m.in.Load(), Out: m.out.Load(), Errors: m.failed.Load(), MostMicros: m.most.Load() / 1000}
-		if n := m.entries.Load(); n > 0 {
-			one.Micros = float64(m.nanos.Load()/n) / 1000
+		if one.Times = m.entries.Load(); one.Times > 0 {
+			one.Micros = float64(m.nanos.Load()/one.Times) / 1000
 		}
 		s.Steps = append(s.Steps, one)
 	}

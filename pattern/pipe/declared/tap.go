@@ -32,6 +32,9 @@ type TapRequest struct {
 	// After is Next of the answer before, with its Term; 0 begins now.
 	After int64  `json:"after,omitempty"`
 	Term  uint64 `json:"term,omitempty"`
+	// Parts is that of the answer before, of a pipe that several owners run; Term and
+	// After are then not looked at.
+	Parts []TapPlace `json:"parts,omitempty"`
 	// Wait is how long to wait for something, at most MaxTapWait.
 	Wait time.Duration `json:"wait,omitempty"`
 }
@@ -42,6 +45,14 @@ type TapAnswer struct {
 	Next    int64       `json:"next"`
 	Dropped int64       `json:"dropped"` // that passed and are not shown, since After
 	Records []TapRecord `json:"records"`
+	Parts   []TapPlace  `json:"parts,omitempty"` // of a pipe that several owners run
+}
+
+// TapPlace is how far a tap is in one partition.
+type TapPlace struct {
+	Partition int    `json:"partition"`
+	Term      uint64 `json:"term"`
+	Next      int64  `json:"next"`
 }
 
 // TapRecord is one event at a step.
@@ -52,6 +63,8 @@ type TapRecord struct {
 	Before json.RawMessage   `json:"before,omitempty"` // the event as it went in; absent: the stage had kept it
 	After  []json.RawMessage `json:"after,omitempty"`  // what came out; none: left out, or kept
 	Failed *TapFailure       `json:"failed,omitempty"`
+	// Partition of the source, of a pipe that several owners run; numbers are of it.
+	Partition int `json:"partition,omitempty"`
 }
 
 // TapFailure is how an event failed.
@@ -79,7 +92,11 @@ func (r *Registry) Tap(ctx context.Context, name string, q TapRequest) (TapAnswe
 	case i.State == Stopped:
 		return a, &parley.Error{Code: parley.Unavailable, Field: "pipe", Detail: "the pipe " + name + " is stopped", Fix: "start it"}
 	}
-	err = e.ask(ctx, request{Op: "tap", Tap: q}, &a)
+	if rec, _, _ := e.now(); rec.parts > 1 {
+		return e.tap(ctx, rec.parts, q)
+	}
+	q.Parts = nil
+	err = e.ask(ctx, 0, request{Op: "tap", Tap: q}, &a)
 	return a, err
 }
 
@@ -131,10 +148,11 @@ func (t *taps) know(all []graph.Spec) {
 }
 
 // take answers a request at the owner.
-func (t *taps) take(ctx context.Context, q TapRequest) (TapAnswer, error) {
+// share says how many owners make one answer.
+func (t *taps) take(ctx context.Context, q TapRequest, share int) (TapAnswer, error) {
 	end := time.Now().Add(q.Wait)
 	for {
-		a, news, err := t.look(&q)
+		a, news, err := t.look(&q, share)
 		left := time.Until(end)
 		if err != nil || len(a.Records) > 0 || a.Dropped > 0 || left <= 0 {
 			return a, err
@@ -151,7 +169,7 @@ func (t *taps) take(ctx context.Context, q TapRequest) (TapAnswer, error) {
 	}
 }
 
-func (t *taps) look(q *TapRequest) (TapAnswer, <-chan struct{}, error) {
+func (t *taps) look(q *TapRequest, share int) (TapAnswer, <-chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a := TapAnswer{Term: t.term, Records: []TapRecord{}}
@@ -187,7 +205,7 @@ func (t *taps) look(q *TapRequest) (TapAnswer, <-chan struct{}, error) {
 		if r.Number <= q.After {
 			continue
 		}
-		if len(a.Records) == tapAtOnce || size > tapAnswerBy {
+		if len(a.Records) == tapAtOnce || size > tapAnswerBy/share {
 			a.Next = a.Records[len(a.Records)-1].Number
 			break
 		}

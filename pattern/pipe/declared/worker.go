@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -49,24 +50,28 @@ const (
 
 // drive makes a worker and lets it work.
 func (o *owner) drive(ctx context.Context) (err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	rec, _, changed := o.e.now()
+	if err := o.retire(ctx); err != nil {
+		return err
+	}
 	if rec.want == Paused {
 		return o.rest(ctx, changed)
 	}
 	def, a, err := o.plan(ctx)
-	if err != nil {
+	if o.behind {
+		changed = soon(ctx, changed)
+	}
+	switch {
+	case errors.Is(err, errIdle):
+		return o.stand(ctx, idle, changed)
+	case err != nil:
 		return err
+	case a.Done:
+		return o.stand(ctx, Done, changed)
 	}
-	if a.Done {
-		o.meter.state(Done)
-		select {
-		case <-changed:
-			return errChanged
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	m, err := def.plan.Machine()
+	m, err := o.machine(def.plan)
 	if err != nil {
 		return err
 	}
@@ -80,7 +85,6 @@ func (o *owner) drive(ctx context.Context) (err error) {
 	o.meter.begin(def, m)
 	o.taps.know(m.Steps())
 	m.Watch(o.probe)
-	ctx, stop := context.WithCancel(ctx)
 	if err = w.open(ctx, true); err == nil {
 		o.meter.state(Running)
 		err = w.loop(ctx, changed)
@@ -90,18 +94,28 @@ func (o *owner) drive(ctx context.Context) (err error) {
 	return err
 }
 
+// stand waits in a state until something has changed.
+func (o *owner) stand(ctx context.Context, s State, changed <-chan struct{}) error {
+	o.meter.state(s)
+	select {
+	case <-changed:
+		return errChanged
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // rest waits while the pipe is paused, and keeps what it has not read.
 func (o *owner) rest(ctx context.Context, changed <-chan struct{}) error {
-	o.meter.state(Paused)
 	a, err := o.adopted(ctx)
 	if err != nil {
 		return err
 	}
 	for _, l := range a.Lanes {
-		if l.Cursor == "" {
+		if l.Cursor == "" || a.Retired != 0 {
 			continue
 		}
-		sub, err := o.r.opt.Hub.Subscribe(ctx, pubsub.Request{Topics: l.Topics, From: pubsub.After(l.Cursor)})
+		sub, err := o.r.opt.Hub.Subscribe(ctx, pubsub.Request{Topics: l.Topics, From: pubsub.After(l.Cursor), Partition: o.only(a.Era)})
 		if err != nil {
 			return err
 		}
@@ -110,12 +124,7 @@ func (o *owner) rest(ctx context.Context, changed <-chan struct{}) error {
 		}
 		sub.Close()
 	}
-	select {
-	case <-changed:
-		return errChanged
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return o.stand(ctx, Paused, changed)
 }
 
 // open opens the sinks, and with read the sources.
@@ -136,7 +145,7 @@ func (w *worker) open(ctx context.Context, read bool) error {
 		return nil
 	}
 	for i, s := range w.def.plan.Sources() {
-		l, err := w.o.openLane(ctx, i, s, w.kept.Lanes[i].Cursor)
+		l, err := w.o.openLane(ctx, i, s, &w.kept)
 		if err != nil {
 			return err
 		}
@@ -164,7 +173,12 @@ func (o *owner) env() local.Env {
 	return local.Env{HTTP: o.r.opt.Client, Say: o.meter.note}
 }
 
-func (o *owner) holder() string { return "pipe " + o.e.name }
+func (o *owner) holder() string {
+	if o.part > 0 {
+		return "pipe " + o.e.name + "/" + strconv.Itoa(o.part)
+	}
+	return "pipe " + o.e.name
+}
 
 // loop takes what comes, step by step.
 func (w *worker) loop(ctx context.Context, changed <-chan struct{}) error {

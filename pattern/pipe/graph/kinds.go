@@ -14,6 +14,7 @@ func sourceKinds() []Kind {
 			{Name: "name", Type: Text, Need: true, Many: true, Doc: "topics; as a source also patterns, as a sink one name"},
 			{Name: "from", Type: Text, Option: true, Doc: "where a source begins: earliest (the default), latest, a cursor, or @ and an RFC 3339 time"},
 			{Name: "until", Type: Text, Option: true, OneOf: []string{"end"}, Doc: "end: a source ends with what the topic holds when it gets there"},
+			{Name: "as-one", Type: Switch, Option: true, Doc: "a declared pipe reads all partitions in one place, with one state; without it each partition has a state of its own"},
 		}},
 		{Name: "http", Roles: IsSource | IsSink, Endless: true, Doc: "asks a URL again and again, each answer an event, or posts each event to it", Example: "http http://127.0.0.1:8080/rates --every 10s", Params: []Param{
 			{Name: "url", Type: Text, Need: true, Doc: "http or https"},

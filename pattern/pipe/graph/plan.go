@@ -93,6 +93,7 @@ type Machine struct {
 	dead  node   // where failed events go in; nil = Output.Dead
 	doing []Running
 	probe Probe
+	part  string // see Part
 	items []item // those of a Step, to be used again
 
 	ctx     context.Context //nolint:containedctx // that of the Step that is going on

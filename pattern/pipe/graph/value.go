@@ -84,6 +84,9 @@ func (m *Machine) source() string {
 // which of several it is: whoever makes it again makes the same id.
 func (s *stage) id(parts ...string) string {
 	b := appendPart(appendPart(s.bytes[:0], s.m.plan.Graph.Name), s.spec.path)
+	if s.m.part != "" {
+		b = appendPart(b, s.m.part)
+	}
 	for _, p := range parts {
 		b = appendPart(b, p)
 	}
