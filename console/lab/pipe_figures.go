@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -23,17 +22,11 @@ type Mark struct {
 	At    float64 `json:"at"`
 }
 
-// marks gathers what happens in all flows.
+// marks gathers what happens in all flows, in the order of time.
 type marks struct {
 	mu    sync.Mutex
 	all   []Mark
 	taken int
-}
-
-func (m *marks) add(one Mark) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.all = append(m.all, one)
 }
 
 // take gives the marks since it was last called.
@@ -77,7 +70,6 @@ func flowFigures(f Flow, all []Mark) FlowFigures {
 			mine = append(mine, m)
 		}
 	}
-	slices.SortStableFunc(mine, func(a, b Mark) int { return cmp.Compare(a.At, b.At) })
 	gave, newest, times := map[int]float64{}, 0, []time.Duration(nil)
 	for _, m := range mine {
 		switch m.Stage {

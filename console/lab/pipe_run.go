@@ -28,9 +28,11 @@ func newPipeRun(req PipeRequest) *pipeRun {
 func (r *pipeRun) now() float64 { return milliseconds(time.Since(r.start)) }
 
 func (r *pipeRun) mark(lane, stage, way string, events []task) {
-	at := r.now()
+	r.marks.mu.Lock()
+	defer r.marks.mu.Unlock()
+	at := r.now() // so marks are in the order of time
 	for _, t := range events {
-		r.marks.add(Mark{Lane: lane, Stage: stage, Way: way, Event: t.Job, At: at})
+		r.marks.all = append(r.marks.all, Mark{Lane: lane, Stage: stage, Way: way, Event: t.Job, At: at})
 	}
 }
 

@@ -1,5 +1,5 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
 import { ms } from '../../format';
+import { useWidth } from '../../width';
 import type { Crew, Span, Takeover } from './queuerun';
 
 const left = 62, right = 10, row = 20, foot = 20, hill = 34;
@@ -17,15 +17,7 @@ export interface Drawing {
 
 /** A row for each worker; time goes to the right. Above them the backlog. */
 export function CrewChart(d: Drawing) {
-  const box = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(640);
-  useEffect(() => {
-    const el = box.current;
-    if (!el) return;
-    const size = new ResizeObserver(() => setWidth(el.clientWidth));
-    size.observe(el);
-    return () => size.disconnect();
-  }, []);
+  const { box, width } = useWidth(640);
   const top = hill + 8, bottom = top + d.crew.workers.length * row, height = bottom + foot;
   const x = (t: number) => left + (Math.min(t, d.width) / d.width) * (width - left - right);
   const y = (worker: string) => top + (d.crew.workers.indexOf(worker) + 0.5) * row;

@@ -1,5 +1,5 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
 import { ms } from '../../format';
+import { useWidth } from '../../width';
 import { letIn, type Call } from './limitrun';
 
 const left = 6, right = 10, foot = 20, crowdHeight = 46;
@@ -18,15 +18,7 @@ export interface Drawing {
 
 /** A row for each caller, in the order in which they came; time goes to the right. */
 export function Gantt(d: Drawing) {
-  const box = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(480);
-  useEffect(() => {
-    const el = box.current;
-    if (!el) return;
-    const size = new ResizeObserver(() => setWidth(el.clientWidth));
-    size.observe(el);
-    return () => size.disconnect();
-  }, []);
+  const { box, width } = useWidth(480);
   const row = Math.max(4, Math.min(13, Math.floor(190 / Math.max(1, d.callers))));
   const top = d.capacity ? crowdHeight + 12 : 8;
   const height = top + d.callers * row + foot;

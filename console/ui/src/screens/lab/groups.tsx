@@ -1,38 +1,34 @@
-import { useEffect, useMemo, useState } from 'preact/hooks';
-import { token } from '../../api';
-import { Code, sh, ts, type Snippet } from '../../code';
+import { useMemo, useState } from 'preact/hooks';
+import { Code, type Snippet } from '../../code';
 import { bytes, count, ms } from '../../format';
-import { useKeys } from '../../keys';
-import { place, setQuery } from '../../router';
-import { Empty, ErrorPanel, Field } from '../../ui';
+import { place } from '../../router';
+import { Empty } from '../../ui';
 import { seekGroup } from '../groups/snippets';
-import { GroupRun, type GroupFigures, type GroupsOpening, type GroupsRequest, type Reader } from './grouprun';
+import { overHTTP, RunForm, Trouble, useRun, whole, type Ask } from './form';
+import { groupKind, type Act, type GroupFigures, type GroupRun, type GroupsOpening, type GroupsRequest, type Reader } from './grouprun';
 import { Messages } from './messages';
 import { Stairs } from './stairs';
 
-const number = (text: string | null, otherwise: number) => (text && /^\d+$/.test(text) ? Number(text) : otherwise);
 
-const requestIn = (query: URLSearchParams): GroupsRequest => ({ events: number(query.get('events'), 40), duration: query.get('duration') || '4s', partitions: number(query.get('partitions'), 2), seed: number(query.get('seed'), 1) });
+const requestIn = (query: URLSearchParams): GroupsRequest => ({ events: whole(query, 'events', 40), duration: query.get('duration') || '4s', partitions: whole(query, 'partitions', 2), seed: whole(query, 'seed', 1) });
+
+const asks: Ask<GroupsRequest>[] = [
+  { name: 'events', label: 'Events', hint: '1 to 500' },
+  { name: 'duration', label: 'Within', hint: '500ms to 20s', text: true },
+  { name: 'partitions', label: 'Partitions', hint: '1 to 8' },
+  { name: 'seed', label: 'Seed', hint: 'of the schedule' },
+];
 
 /** One topic, read by groups and by a subscriber. */
 export function GroupLab({ readers }: { readers: Reader[] }) {
-  const [run, setRun] = useState<GroupRun | null>(null);
-  useEffect(() => () => run?.stop(), [run]);
   const request = requestIn(place.value.query);
-  const running = run?.running.value ?? false;
-  const start = () => {
-    const next = new GroupRun(request);
-    setRun(next);
-    void next.go();
-  };
-  useKeys(() => [{ keys: 'r', does: 'run', run: () => { if (!running) start(); } }], [running, place.value]);
-  const trouble = run?.problem.value;
+  const lab = useRun<GroupsRequest, GroupsOpening, Act, GroupFigures>(groupKind, request), run = lab.run;
   return (
     <>
       <p class="muted">One topic, four readers: each group has places of its own in the same log, and can go back in it; a subscriber gets what happens while it is there.</p>
-      <Controls request={request} running={running} onRun={start} onStop={() => run?.stop()} />
-      {trouble && trouble.status !== 401 && <ErrorPanel problem={trouble} />}
-      {run?.opening.value ? <Result run={run} opening={run.opening.value} /> : !trouble && (
+      <RunForm of={lab} request={request} asks={asks} />
+      <Trouble of={run} />
+      {run?.opening.value ? <Result run={run} opening={run.opening.value} /> : !run?.problem.value && (
         <Empty title="Nothing has run yet"><span class="lane-list">{readers.map((r) => <span key={r.name}><strong>{r.title}</strong> {r.summary}</span>)}</span></Empty>
       )}
       <Code of={snippet(request)} />
@@ -40,26 +36,9 @@ export function GroupLab({ readers }: { readers: Reader[] }) {
   );
 }
 
-function Controls({ request, running, onRun, onStop }: { request: GroupsRequest; running: boolean; onRun: () => void; onStop: () => void }) {
-  const input = (name: keyof GroupsRequest) => ({
-    class: 'mono w4', value: String(request[name]), disabled: running,
-    onChange: (e: { currentTarget: { value: string } }) => setQuery({ [name]: e.currentTarget.value.trim() }, true),
-  });
-  return (
-    <form class="controls" onSubmit={(e) => { e.preventDefault(); if (!running) onRun(); }}>
-      <Field label="Events" hint="1 to 500"><input inputMode="numeric" {...input('events')} /></Field>
-      <Field label="Within" hint="500ms to 20s"><input {...input('duration')} /></Field>
-      <Field label="Partitions" hint="1 to 8"><input inputMode="numeric" {...input('partitions')} /></Field>
-      <Field label="Seed" hint="of the schedule"><input inputMode="numeric" {...input('seed')} /></Field>
-      <span class="spring" />
-      {running ? <button type="button" onClick={onStop}>Stop</button> : <button class="primary" title="r">Run</button>}
-    </form>
-  );
-}
-
 function Result({ run, opening }: { run: GroupRun; opening: GroupsOpening }) {
   const [now, setNow] = useState(Infinity);
-  const acts = run.acts.value, closing = run.closing.value;
+  const acts = run.news.value, closing = run.closing.value;
   const lanes = useMemo(() => [['publisher', 'Publisher'], ...opening.readers.map((r) => [r.name, r.title])] as [string, string][], [opening]);
   const span = Math.max(...opening.schedule, ...acts.map((a) => a.at)) * 1.04;
   return (
@@ -131,17 +110,6 @@ function FigureTable({ figures, titles }: { figures: GroupFigures[]; titles: Rec
 
 /** The run, and how a group goes back without the lab. */
 function snippet(r: GroupsRequest): Snippet {
-  const body = JSON.stringify(r), seek = seekGroup('billing', { to: 'earliest' });
-  return {
-    cli: seek.cli,
-    curl: `curl -N${token.value ? ' -H "Authorization: Bearer $TOKEN"' : ''} ${location.origin}/lab/groups \\\n  -H 'Content-Type: application/json' \\\n  -d ${sh(body)}`,
-    go: seek.go,
-    ts: `const res = await fetch(${ts(`${location.origin}/lab/groups`)}, {
-  method: "POST",
-  headers: { "Content-Type": "application/json"${token.value ? ', Authorization: `Bearer ${token}`' : ''} },
-  body: ${ts(body)},
-});
-// a line of JSON for the opening, each part of acts and trace, and the figures
-const lines = (await res.text()).trim().split("\\n").map((l) => JSON.parse(l));`,
-  };
+  const seek = seekGroup('billing', { to: 'earliest' });
+  return { ...overHTTP('/lab/groups', r, 'the opening, each part of acts and trace'), cli: seek.cli, go: seek.go };
 }

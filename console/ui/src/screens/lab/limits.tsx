@@ -1,41 +1,36 @@
-import { useEffect, useMemo, useState } from 'preact/hooks';
-import { token } from '../../api';
-import { cli, Code, goMain, goString, sh, ts, type Snippet } from '../../code';
+import { useMemo, useState } from 'preact/hooks';
+import { cli, Code, goMain, goString, sh, type Snippet } from '../../code';
 import { bytes, count, ms } from '../../format';
-import { useKeys } from '../../keys';
-import { place, setQuery } from '../../router';
-import { Empty, ErrorPanel, Field } from '../../ui';
+import { place } from '../../router';
+import { Empty } from '../../ui';
 import { tidy, type Definition } from '../limits/model';
+import { overHTTP, RunForm, Trouble, useRun, whole, type Ask } from './form';
 import { Gantt } from './gantt';
-import { LimitRun, type Experiment, type LimitFigures, type LimitRequest, type Opening } from './limitrun';
+import { limitKind, type Call, type Experiment, type LimitFigures, type LimitRequest, type LimitRun, type Opening } from './limitrun';
 import { Messages } from './messages';
 
-const number = (text: string | null, otherwise: number) => (text && /^\d+$/.test(text) ? Number(text) : otherwise);
 const milliseconds = (text: string) => (text.endsWith('ms') ? parseFloat(text) : parseFloat(text) * 1000);
 
 function requestIn(e: Experiment, query: URLSearchParams): LimitRequest {
-  return { experiment: e.name, quota: number(query.get('quota'), e.name === 'club' ? 3 : 5), window: query.get('window') || '1s', seed: number(query.get('seed'), 1) };
+  return { experiment: e.name, quota: whole(query, 'quota', e.name === 'club' ? 3 : 5), window: query.get('window') || '1s', seed: whole(query, 'seed', 1) };
 }
+
+const asks = (club: boolean): Ask<LimitRequest>[] => [
+  { name: 'quota', label: club ? 'Places' : 'Quota', hint: '1 to 50' },
+  { name: 'window', label: club ? 'A guest stays' : 'Window', hint: '200ms to 3s', text: true },
+  { name: 'seed', label: 'Seed', hint: 'of the calls' },
+];
 
 /** One traffic through several limits at once: real requests, real refusals, real waiting. */
 export function LimitLab({ experiment }: { experiment: Experiment }) {
-  const [run, setRun] = useState<LimitRun | null>(null);
-  useEffect(() => () => run?.stop(), [run]);
   const request = requestIn(experiment, place.value.query);
-  const running = run?.running.value ?? false;
-  const start = () => {
-    const next = new LimitRun(request);
-    setRun(next);
-    void next.go();
-  };
-  useKeys(() => [{ keys: 'r', does: 'run', run: () => { if (!running) start(); } }], [running, place.value]);
-  const trouble = run?.problem.value;
+  const lab = useRun<LimitRequest, Opening, Call, LimitFigures>(limitKind, request), run = lab.run;
   return (
     <>
       <p class="muted">{experiment.summary} {experiment.lanes.length > 1 ? 'The same calls go to every lane, each with a limit of its own on this server.' : 'Each guest opens a stream on this server, and closes it when it leaves.'}</p>
-      <Controls experiment={experiment} request={request} running={running} onRun={start} onStop={() => run?.stop()} />
-      {trouble && trouble.status !== 401 && <ErrorPanel problem={trouble} />}
-      {run?.opening.value ? <Result run={run} opening={run.opening.value} /> : !trouble && <Lanes experiment={experiment} />}
+      <RunForm of={lab} request={request} asks={asks(experiment.name === 'club')} />
+      <Trouble of={run} />
+      {run?.opening.value ? <Result run={run} opening={run.opening.value} /> : !run?.problem.value && <Lanes experiment={experiment} />}
       <Code of={snippet(request, run?.opening.value?.limits[0])} />
     </>
   );
@@ -49,26 +44,9 @@ function Lanes({ experiment }: { experiment: Experiment }) {
   );
 }
 
-function Controls({ experiment, request, running, onRun, onStop }: { experiment: Experiment; request: LimitRequest; running: boolean; onRun: () => void; onStop: () => void }) {
-  const club = experiment.name === 'club';
-  const input = (name: 'quota' | 'window' | 'seed') => ({
-    class: 'mono w4', value: String(request[name]), disabled: running,
-    onChange: (e: { currentTarget: { value: string } }) => setQuery({ [name]: e.currentTarget.value.trim() }, true),
-  });
-  return (
-    <form class="controls" onSubmit={(e) => { e.preventDefault(); if (!running) onRun(); }}>
-      <Field label={club ? 'Places' : 'Quota'} hint="1 to 50"><input inputMode="numeric" {...input('quota')} /></Field>
-      <Field label={club ? 'A guest stays' : 'Window'} hint="200ms to 3s"><input {...input('window')} /></Field>
-      <Field label="Seed" hint="of the calls"><input inputMode="numeric" {...input('seed')} /></Field>
-      <span class="spring" />
-      {running ? <button type="button" onClick={onStop}>Stop</button> : <button class="primary" title="r">Run</button>}
-    </form>
-  );
-}
-
 function Result({ run, opening }: { run: LimitRun; opening: Opening }) {
   const [now, setNow] = useState(Infinity);
-  const calls = run.calls.value, closing = run.closing.value, kind = opening.experiment, window = milliseconds(opening.request.window);
+  const calls = run.news.value, closing = run.closing.value, kind = opening.experiment, window = milliseconds(opening.request.window);
   const lanes = useMemo(() => kind.lanes.map((l) => [l.name, l.title] as [string, string]), [kind]);
   const last = Math.max(opening.schedule[opening.schedule.length - 1] ?? 0, ...calls.map((c) => c.left ?? c.done));
   const span = Math.max(last * 1.03, window * 1.5);
@@ -124,17 +102,17 @@ function Legend({ kind }: { kind: string }) {
 }
 
 type Column = { title: string; hint?: string; only?: string[]; value: (f: LimitFigures) => number; show: (n: number) => string };
-const whole = (n: number) => count(Math.round(n));
+const rounded = (n: number) => count(Math.round(n));
 const columns: Column[] = [
-  { title: 'Let in', value: (f) => f.admitted, show: whole },
-  { title: 'Refusals', value: (f) => f.refused, show: whole },
-  { title: 'Requests', value: (f) => f.requests, show: whole },
-  { title: 'In a window', hint: 'the most that were let in within any window, less the time of the slowest answer to which nobody had to wait', only: ['strategies', 'manners'], value: (f) => f.peak, show: whole },
-  { title: 'Most inside', only: ['club'], value: (f) => f.inside, show: whole },
+  { title: 'Let in', value: (f) => f.admitted, show: rounded },
+  { title: 'Refusals', value: (f) => f.refused, show: rounded },
+  { title: 'Requests', value: (f) => f.requests, show: rounded },
+  { title: 'In a window', hint: 'the most that were let in within any window, less the time of the slowest answer to which nobody had to wait', only: ['strategies', 'manners'], value: (f) => f.peak, show: rounded },
+  { title: 'Most inside', only: ['club'], value: (f) => f.inside, show: rounded },
   { title: 'Wait p50, ms', hint: 'from the first request until it was let in', value: (f) => f.waited.p50, show: ms },
   { title: 'Wait max, ms', hint: 'from the first request until it was let in', value: (f) => f.waited.max, show: ms },
   { title: 'Last in, ms', value: (f) => f.last, show: ms },
-  { title: 'Connections', value: (f) => f.connections, show: whole },
+  { title: 'Connections', value: (f) => f.connections, show: rounded },
   { title: 'Bytes up', hint: 'from client to server', value: (f) => f.bytes_in, show: bytes },
   { title: 'Bytes down', hint: 'from server to client', value: (f) => f.bytes_out, show: bytes },
 ];
@@ -168,24 +146,16 @@ function FigureTable({ figures, titles, opening }: { figures: LimitFigures[]; ti
 
 /** The run, and how to have such a limit without the lab. */
 function snippet(r: LimitRequest, limit?: Definition): Snippet {
-  const body = JSON.stringify(r), text = limit?.limit ?? `${r.quota}/${r.window}`, algorithm = limit?.algorithm ?? (r.experiment === 'club' ? 'concurrency' : 'fixed-window');
+  const text = limit?.limit ?? `${r.quota}/${r.window}`, algorithm = limit?.algorithm ?? (r.experiment === 'club' ? 'concurrency' : 'fixed-window');
   const on = r.experiment === 'club' ? 'subscribe:orders' : 'publish:orders';
-  const auth = token.value ? ' -H "Authorization: Bearer $TOKEN"' : '';
   return {
+    ...overHTTP('/lab/limits', r, 'the opening, each part of calls and trace'),
     cli: [
       cli(`parley throttle put orders --limit ${sh(text)} --algorithm ${algorithm} --key everyone --on ${on}${limit?.action === 'shape' ? ' --shape 30s' : ''}`),
       ...(r.experiment === 'club' ? [] : ['', '# the same arithmetic without a server, in a time of its own', `parley throttle try ${sh(`${algorithm} ${text}`)} --calls 20 --every 50ms`]),
     ].join('\n'),
-    curl: `curl -N${auth} ${location.origin}/lab/limits \\\n  -H 'Content-Type: application/json' \\\n  -d ${sh(body)}`,
     go: goMain(`limit, err := c.PutLimit(ctx, "orders", client.LimitDefinition{
 	Limit: ${goString(text)}, Algorithm: ${goString(algorithm)}, Key: "everyone", On: []string{${goString(on)}},${limit?.action === 'shape' ? '\n	Action: "shape", MaxWait: "30s",' : ''}
 })`),
-    ts: `const res = await fetch(${ts(`${location.origin}/lab/limits`)}, {
-  method: "POST",
-  headers: { "Content-Type": "application/json"${token.value ? ', Authorization: `Bearer ${token}`' : ''} },
-  body: ${ts(body)},
-});
-// a line of JSON for the opening, each part of calls and trace, and the figures
-const lines = (await res.text()).trim().split("\\n").map((l) => JSON.parse(l));`,
   };
 }

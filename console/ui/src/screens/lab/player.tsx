@@ -1,10 +1,9 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { Message } from './run';
 
 const speeds = [0.25, 0.5, 1, 2, 4];
 
 /** Moves through a recorded run: a moment in it, and at which pace it goes on. */
-export function Player({ trace, now, onNow }: { trace: Message[]; now: number; onNow: (t: number) => void }) {
+export function Player({ trace, now, onNow }: { trace: { t: number }[]; now: number; onNow: (t: number) => void }) {
   const [playing, play] = useState(false);
   const [speed, setSpeed] = useState(1);
   const end = trace.length ? trace.reduce((a, m) => Math.max(a, m.t), 0) : 0;

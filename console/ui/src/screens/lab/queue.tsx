@@ -1,37 +1,33 @@
-import { useEffect, useMemo, useState } from 'preact/hooks';
-import { token } from '../../api';
-import { cli, Code, goMain, sh, ts, type Snippet } from '../../code';
+import { useMemo, useState } from 'preact/hooks';
+import { cli, Code, goMain, sh, type Snippet } from '../../code';
 import { bytes, count, ms } from '../../format';
-import { useKeys } from '../../keys';
-import { place, setQuery } from '../../router';
-import { Empty, ErrorPanel, Field, Tabs } from '../../ui';
+import { place } from '../../router';
+import { Empty, Tabs } from '../../ui';
 import { CrewChart } from './crew';
+import { overHTTP, RunForm, Trouble, useRun, whole, type Ask } from './form';
 import { Messages } from './messages';
-import { QueueRun, type Crew, type CrewFigures, type QueueOpening, type QueueRequest, type Takeover } from './queuerun';
+import { queueKind, type Crew, type CrewFigures, type QueueOpening, type QueueRequest, type QueueRun, type Span, type Takeover } from './queuerun';
 
-const number = (text: string | null, otherwise: number) => (text && /^\d+$/.test(text) ? Number(text) : otherwise);
 
-const requestIn = (query: URLSearchParams): QueueRequest => ({ jobs: number(query.get('jobs'), 24), work: query.get('work') || '100ms', visibility: query.get('visibility') || '1s', seed: number(query.get('seed'), 1) });
+const requestIn = (query: URLSearchParams): QueueRequest => ({ jobs: whole(query, 'jobs', 24), work: query.get('work') || '100ms', visibility: query.get('visibility') || '1s', seed: whole(query, 'seed', 1) });
+
+const asks: Ask<QueueRequest>[] = [
+  { name: 'jobs', label: 'Jobs', hint: '1 to 200' },
+  { name: 'work', label: 'Each takes', hint: '± 60 %', text: true },
+  { name: 'visibility', label: 'A lease lasts', hint: '200ms to 5s', text: true },
+  { name: 'seed', label: 'Seed', hint: 'of the jobs' },
+];
 
 /** The same jobs by one worker, by three, and by three of which one crashes. */
 export function QueueLab({ crews }: { crews: Crew[] }) {
-  const [run, setRun] = useState<QueueRun | null>(null);
-  useEffect(() => () => run?.stop(), [run]);
   const request = requestIn(place.value.query);
-  const running = run?.running.value ?? false;
-  const start = () => {
-    const next = new QueueRun(request);
-    setRun(next);
-    void next.go();
-  };
-  useKeys(() => [{ keys: 'r', does: 'run', run: () => { if (!running) start(); } }], [running, place.value]);
-  const trouble = run?.problem.value;
+  const lab = useRun<QueueRequest, QueueOpening, Span, CrewFigures>(queueKind, request), run = lab.run;
   return (
     <>
       <p class="muted">The same jobs, each crew with a queue of its own on this server. Workers lease a job, take their time, ack it.</p>
-      <Controls request={request} running={running} onRun={start} onStop={() => run?.stop()} />
-      {trouble && trouble.status !== 401 && <ErrorPanel problem={trouble} />}
-      {run?.opening.value ? <Result run={run} opening={run.opening.value} /> : !trouble && (
+      <RunForm of={lab} request={request} asks={asks} />
+      <Trouble of={run} />
+      {run?.opening.value ? <Result run={run} opening={run.opening.value} /> : !run?.problem.value && (
         <Empty title="Nothing has run yet"><span class="lane-list">{crews.map((c) => <span key={c.name}><strong>{c.title}</strong> {c.summary}</span>)}</span></Empty>
       )}
       <Code of={snippet(request)} />
@@ -39,26 +35,9 @@ export function QueueLab({ crews }: { crews: Crew[] }) {
   );
 }
 
-function Controls({ request, running, onRun, onStop }: { request: QueueRequest; running: boolean; onRun: () => void; onStop: () => void }) {
-  const input = (name: keyof QueueRequest) => ({
-    class: 'mono w4', value: String(request[name]), disabled: running,
-    onChange: (e: { currentTarget: { value: string } }) => setQuery({ [name]: e.currentTarget.value.trim() }, true),
-  });
-  return (
-    <form class="controls" onSubmit={(e) => { e.preventDefault(); if (!running) onRun(); }}>
-      <Field label="Jobs" hint="1 to 200"><input inputMode="numeric" {...input('jobs')} /></Field>
-      <Field label="Each takes" hint="± 60 %"><input {...input('work')} /></Field>
-      <Field label="A lease lasts" hint="200ms to 5s"><input {...input('visibility')} /></Field>
-      <Field label="Seed" hint="of the jobs"><input inputMode="numeric" {...input('seed')} /></Field>
-      <span class="spring" />
-      {running ? <button type="button" onClick={onStop}>Stop</button> : <button class="primary" title="r">Run</button>}
-    </form>
-  );
-}
-
 /** Jobs that somebody began again, from what is known so far. */
 function takeovers(run: QueueRun, lane: string): Takeover[] {
-  const spans = run.spans.value.filter((s) => s.lane === lane);
+  const spans = run.news.value.filter((s) => s.lane === lane);
   return spans.filter((s) => s.attempt > 1).flatMap((s) => {
     const before = spans.find((b) => b.job === s.job && b.attempt === s.attempt - 1);
     return before?.ended === undefined ? [] : [{ job: s.job, from: before.worker, to: s.worker, left: before.ended, taken: s.began }];
@@ -68,7 +47,7 @@ function takeovers(run: QueueRun, lane: string): Takeover[] {
 function Result({ run, opening }: { run: QueueRun; opening: QueueOpening }) {
   const [now, setNow] = useState(Infinity);
   const [shown, show] = useState('crash');
-  const spans = run.spans.value, trace = run.trace.value, closing = run.closing.value;
+  const spans = run.news.value, trace = run.trace.value, closing = run.closing.value;
   const latest = Math.max(0, ...spans.map((s) => s.ended ?? s.began), trace[trace.length - 1]?.t ?? 0);
   const alone = opening.tasks.reduce((a, b) => a + b, 0);
   const width = Math.max(alone * 1.04, latest * 1.02);
@@ -136,10 +115,9 @@ function FigureTable({ figures, crews }: { figures: CrewFigures[]; crews: Crew[]
 
 /** The run, and such a worker without the lab. */
 function snippet(r: QueueRequest): Snippet {
-  const body = JSON.stringify(r);
   return {
+    ...overHTTP('/lab/queue', r, 'the opening, each part of spans and trace'),
     cli: [`yes '{"work": "${r.work}"}' | head -n ${r.jobs} | ${cli('parley queue push jobs - --ndjson')}`, cli(`parley queue set jobs --visibility ${sh(r.visibility)}`), `${cli("parley queue work jobs --exec 'sleep 0.1' --worker ann --drain")}   # in as many terminals as there are workers`].join('\n'),
-    curl: `curl -N${token.value ? ' -H "Authorization: Bearer $TOKEN"' : ''} ${location.origin}/lab/queue \\\n  -H 'Content-Type: application/json' \\\n  -d ${sh(body)}`,
     go: goMain(`w, err := queue.NewWorker(c.Queue("jobs"), func(ctx context.Context, job *queue.Lease) (queue.Result, error) {
 	return nil, work(ctx, job.Event.Data)
 }, queue.WorkerOptions{Name: "ann"})
@@ -147,12 +125,5 @@ if err != nil {
 	return err
 }
 err = w.Run(ctx)`),
-    ts: `const res = await fetch(${ts(`${location.origin}/lab/queue`)}, {
-  method: "POST",
-  headers: { "Content-Type": "application/json"${token.value ? ', Authorization: `Bearer ${token}`' : ''} },
-  body: ${ts(body)},
-});
-// a line of JSON for the opening, each part of spans and trace, and the figures
-const lines = (await res.text()).trim().split("\\n").map((l) => JSON.parse(l));`,
   };
 }

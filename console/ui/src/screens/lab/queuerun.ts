@@ -1,6 +1,4 @@
-import { batch, signal } from '@preact/signals';
-import { problemOf, type Problem } from '../../api';
-import { brokenOff, post, type Message } from './run';
+import type { Kind, Message, Run } from './run';
 
 /** The workers of one lane. */
 export interface Crew { name: string; title: string; summary: string; workers: string[]; crashes?: string }
@@ -26,7 +24,6 @@ export interface CrewFigures {
 }
 
 export interface QueueOpening { topic: string; request: QueueRequest; crews: Crew[]; tasks: number[] }
-interface Line { queue_opening?: QueueOpening; spans?: Span[]; trace?: Message[]; queue_closing?: { figures: CrewFigures[]; truncated: number; took: number }; error?: Problem }
 
 const key = (s: Span) => `${s.lane} ${s.job} ${s.attempt}`;
 
@@ -42,39 +39,8 @@ export function merged(all: Span[], more: Span[]): Span[] {
 }
 
 /** A run with a work queue, and what it has told so far. */
-export class QueueRun {
-  readonly opening = signal<QueueOpening | null>(null);
-  readonly spans = signal<Span[]>([]);
-  readonly trace = signal<Message[]>([]);
-  readonly closing = signal<Line['queue_closing'] | null>(null);
-  readonly problem = signal<Problem | null>(null);
-  readonly running = signal(true);
-  private abort = new AbortController();
-
-  constructor(readonly request: QueueRequest) {}
-
-  stop = () => this.abort.abort();
-
-  async go(): Promise<void> {
-    try {
-      for await (const line of post<Line>('/lab/queue', this.request, this.abort.signal)) this.take(line);
-      if (!this.closing.value && !this.problem.value) this.problem.value = brokenOff;
-    } catch (err) {
-      if (!this.abort.signal.aborted) this.problem.value = problemOf(err);
-    }
-    this.running.value = false;
-  }
-
-  private take(line: Line): void {
-    batch(() => {
-      if (line.queue_opening) this.opening.value = line.queue_opening;
-      if (line.spans) this.spans.value = merged(this.spans.value, line.spans);
-      if (line.trace) this.trace.value = [...this.trace.value, ...line.trace.map(named)];
-      if (line.queue_closing) this.closing.value = line.queue_closing;
-      if (line.error) this.problem.value = line.error;
-    });
-  }
-}
+export type QueueRun = Run<QueueRequest, QueueOpening, Span, CrewFigures>;
+export const queueKind: Kind<Span> = { path: '/lab/queue', opening: 'queue_opening', news: 'spans', closing: 'queue_closing', add: merged, message: named };
 
 /** Says of a message what it is about; its text on the wire stays. */
 export function named(m: Message): Message {

@@ -1,5 +1,5 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
 import { ms } from '../../format';
+import { useWidth } from '../../width';
 import type { Act, Reader } from './grouprun';
 
 const left = 6, right = 10, top = 8, foot = 20, height = 170;
@@ -15,15 +15,7 @@ export interface Drawing {
 
 /** Time goes to the right, the log grows upwards: how far a dot is below the stairs is its lag. */
 export function Stairs({ reader, acts, events, span, now }: Drawing) {
-  const box = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(480);
-  useEffect(() => {
-    const el = box.current;
-    if (!el) return;
-    const size = new ResizeObserver(() => setWidth(el.clientWidth));
-    size.observe(el);
-    return () => size.disconnect();
-  }, []);
+  const { box, width } = useWidth(480);
   const x = (t: number) => left + (Math.min(t, span) / span) * (width - left - right);
   const y = (n: number) => height - foot - (n / events) * (height - top - foot);
   const seen = acts.filter((a) => a.at <= now), published = seen.filter((a) => a.kind === 'published'), reads = seen.filter((a) => a.kind === 'read');
