@@ -145,3 +145,34 @@ func (r Record) complete(e *Event) {
 		e.Type = "parley.record"
 	}
 }
+
+// ContentType gives the DataContentType of the record's event, without making the event
+// of a record in binary mode.
+func (r Record) ContentType() string {
+	if r.structured() {
+		e, _ := r.Event()
+		return e.DataContentType
+	}
+	known := ""
+	rest := r.headers
+	for range r.count {
+		name, after, _ := cutBytes(rest) // checked by cutRecord
+		value, after, _ := cutBytes(after)
+		if rest = after; string(name) != "content-type" {
+			continue
+		}
+		if said := internedType(value); said == "" || checkAttribute("datacontenttype", said) == nil {
+			known = said
+		}
+	}
+	return known
+}
+
+// internedType is text, without an allocation for what most events have.
+func internedType(value []byte) string {
+	const most = "application/json"
+	if string(value) == most {
+		return most
+	}
+	return string(value)
+}

@@ -7,6 +7,9 @@ import (
 
 // IsJSON tells whether a media type holds JSON (RFC 6839 §3.1: also +json).
 func IsJSON(contentType string) bool {
+	if contentType == "application/json" { // nearly always
+		return true
+	}
 	media := mediaTypeOf(contentType)
 	return media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json")
 }

@@ -87,3 +87,30 @@ func TestRecordEventDamaged(t *testing.T) {
 		}
 	}
 }
+
+// ContentType says what the event says, whatever the headers.
+func TestRecordContentType(t *testing.T) {
+	header := func(value string) parley.Header { return parley.Header{"content-type", []byte(value)} }
+	for _, headers := range [][]parley.Header{
+		nil, {header("application/json")}, {header("text/plain"), header("application/json")}, {header("application/json"), header("not one")},
+		{header("application/json"), header("")}, {header("application/json"), {"content-type", nil}}, {{"ce_datacontenttype", []byte("text/plain")}},
+		{header(parley.StructuredType)}, {header(parley.StructuredType), {"ce_specversion", []byte("1.0")}},
+	} {
+		var b parley.Builder
+		if err := b.AddRecord(time.UnixMilli(1), nil, []byte(`{"specversion":"1.0","id":"1","source":"/","type":"t","datacontenttype":"text/x"}`), headers...); err != nil {
+			t.Fatal(err)
+		}
+		batch, err := b.Batch()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r, err := range batch.Records() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e, err := r.Event(); err != nil || r.ContentType() != e.DataContentType {
+				t.Errorf("%v: %q, want %q (%v)", headers, r.ContentType(), e.DataContentType, err)
+			}
+		}
+	}
+}

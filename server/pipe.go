@@ -51,7 +51,7 @@ func pipeFields() []Field {
 func (s *Server) pipes(ctx context.Context, log parley.Log, host shard.Host, topics *topic.Registry, hub *pubsub.Hub) (*declared.Registry, *pipeFiles, error) {
 	pipes, err := declared.NewRegistry(log, host, declared.Options{
 		Topics: topics, Hub: hub, MaxPipes: s.cfg.Pipes.Max, Exec: s.cfg.Pipes.Exec, HTTP: s.cfg.Pipes.HTTP, Logger: s.log,
-		Graph: graph.Options{Expr: where.Compile, Fields: where.Fields, JQ: jq.Compile, JQFields: jq.Fields, Programs: local.Programs(logLines(s.log))},
+		Graph: graph.Options{Expr: where.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template, Programs: local.Programs(logLines(s.log))},
 	})
 	if err != nil {
 		return nil, nil, err

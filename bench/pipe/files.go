@@ -111,5 +111,5 @@ func byPipe(ctx context.Context, in, out string) error {
 }
 
 func languages() graph.Options {
-	return graph.Options{Expr: where.Compile, Fields: where.Fields, JQ: jq.Compile, JQFields: jq.Fields}
+	return graph.Options{Expr: where.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template}
 }

@@ -49,7 +49,7 @@ func (a *app) readEvents(arg string) (*eventPipe, error) {
 		p.graph, err = graph.ParseText(arg)
 	}
 	if err == nil {
-		p.plan, err = graph.Compile(p.graph, graph.Options{Expr: where.Compile, Fields: where.Fields, JQ: jq.Compile, JQFields: jq.Fields, Programs: local.Programs(a.err)})
+		p.plan, err = graph.Compile(p.graph, graph.Options{Expr: where.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template, Programs: local.Programs(a.err)})
 	}
 	if err != nil {
 		return nil, a.problems(err)

@@ -22,11 +22,16 @@ type Options struct {
 	// no others are decoded; not ok is all of them: where.Fields. Nil decodes
 	// all.
 	Fields func(text string) (paths [][]string, ok bool)
+	// Test gives a condition that can be told from some members of the data as they stand
+	// in it, as JSON, nil for one that an object lacks; e gives the event. Not ok leaves
+	// it to Expr: where.Test. Nil, also of a condition, leaves all to it.
+	Test func(text string) (paths [][]string, test func(e func() *parley.Event, members [][]byte) (yes, ok bool))
 	// JQ compiles a jq program over an event's data: jq.Compile of package
 	// pattern/pipe/jq.
 	JQ func(text string) (func(ctx context.Context, data any) ([]any, error), error)
-	// JQFields is Fields for jq programs: jq.Fields.
-	JQFields func(text string) (paths [][]string, ok bool)
+	// Template gives a jq program that only takes members as the text of its result,
+	// between which members of its input stand: jq.Template. Nil runs all programs.
+	Template func(text string) (between []string, paths [][]string, ok bool)
 	// Programs runs the programs of exec. Nil refuses them.
 	Programs Programs
 	// Endless says that the graph is to run for ever, as a declared one: sources

@@ -3,7 +3,7 @@
 // that is told events and time.
 //
 //	g, err := graph.ParseText("topic orders | where data.total > 100 | topic big-orders")
-//	plan, err := graph.Compile(g, graph.Options{Expr: where.Compile, Fields: where.Fields, JQ: jq.Compile, JQFields: jq.Fields})
+//	plan, err := graph.Compile(g, graph.Options{Expr: where.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template})
 //	m, err := plan.Machine()
 //	out, err := m.Step(ctx, now, 0, events)     // out.Sinks[0] is for big-orders
 //

@@ -10,7 +10,7 @@ import (
 )
 
 func options() graph.Options {
-	return graph.Options{Expr: where.Compile, Fields: where.Fields, JQ: jq.Compile, JQFields: jq.Fields}
+	return graph.Options{Expr: where.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template}
 }
 
 // plan reads and compiles a file.

@@ -72,6 +72,7 @@ func decoding(t *testing.T, data []byte) {
 		t.Fatalf("%q is one value: %v", data, isOne(data))
 	}
 	paths := [][]string{{"total"}, {"a", "b"}, {"deep", "er", "x"}, {"deep", "y"}, {"\ufffd"}}
+	scanning(t, data, paths)
 	part, err := decodeOnly(data, needs(paths))
 	if json.Valid(data) != (err == nil) && parley.CodeOf(err) != parley.TooLarge && (ok || err == nil || !strings.Contains(err.Error(), "too large")) {
 		t.Fatalf("%q: %v", data, err)
@@ -81,6 +82,64 @@ func decoding(t *testing.T, data []byte) {
 			t.Fatalf("%q: %v is %#v, want %#v", data, path, at(part, path), at(want, path))
 		}
 	}
+}
+
+// scanning finds what decoding gives, in what is JSON.
+func scanning(t *testing.T, data []byte, paths [][]string) {
+	t.Helper()
+	var of members
+	for _, path := range append(paths, []string{"a"}) {
+		of.slot(path)
+	}
+	found := make([]extent, of.count)
+	if ok := scan(data, &of, found); ok != json.Valid(data) {
+		t.Fatalf("%q is JSON: %v", data, ok)
+	} else if !ok {
+		return
+	}
+	all, err := decode(data)
+	if err != nil {
+		return // a number is too large
+	}
+	for _, path := range paths {
+		got := found[of.slot(path)]
+		want, why := down(all, path)
+		if got.from < 0 || why < 0 {
+			if got.from != why {
+				t.Fatalf("%q: %v is missing for %d, want %d", data, path, got.from, why)
+			}
+			continue
+		}
+		if v, err := decode(data[got.from:got.to]); err != nil || !reflect.DeepEqual(v, want) {
+			t.Fatalf("%q: %v is %#v (%v), want %#v", data, path, v, err, want)
+		}
+		written, err := encode(want)
+		if copied, ok := appendMember(nil, data[got.from:got.to]); err != nil || !ok || !bytes.Equal(copied, written) {
+			t.Fatalf("%q: %v is written as %s, want %s", data, path, copied, written)
+		}
+	}
+}
+
+// down gives the member at a path, or why there is none.
+func down(v any, path []string) (_ any, why int32) {
+	for _, name := range path {
+		switch object := v.(type) {
+		case map[string]any:
+			inner, there := object[name]
+			if v = inner; !there {
+				if why == 0 {
+					why = lacking
+				} else {
+					why = nowhere
+				}
+			}
+		case nil:
+			why = nowhere
+		default:
+			return nil, blocked
+		}
+	}
+	return v, why
 }
 
 // at goes down a path; what is no object on the way is what counts.

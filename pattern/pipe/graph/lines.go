@@ -8,13 +8,20 @@ import (
 	"github.com/parleyhq/parley"
 )
 
+// What events are that were lines.
+const (
+	jsonType  = "application/json"
+	textPlain = "text/plain"
+	lineType  = "parley.pipe.line"
+)
+
 // textType is the content type of data that nothing is known of.
 func textType(data []byte) string {
 	switch {
 	case isOne(data):
-		return "application/json"
+		return jsonType
 	case utf8.Valid(data):
-		return "text/plain"
+		return textPlain
 	}
 	return "application/octet-stream"
 }
@@ -31,7 +38,7 @@ func FromLine(format, source, id string, line []byte) (parley.Event, error) {
 			return e, err
 		}
 	case "text":
-		e.Data, e.DataContentType = append([]byte{}, line...), "text/plain"
+		e.Data, e.DataContentType = append([]byte{}, line...), textPlain
 	default:
 		e.Data, e.DataContentType = append([]byte{}, line...), textType(line)
 	}
@@ -42,7 +49,7 @@ func FromLine(format, source, id string, line []byte) (parley.Event, error) {
 		e.Source = source
 	}
 	if e.Type == "" {
-		e.Type = "parley.pipe.line"
+		e.Type = lineType
 	}
 	return e, nil
 }

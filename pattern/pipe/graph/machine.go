@@ -3,7 +3,6 @@ package graph
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -21,29 +20,23 @@ type node interface {
 	end() error             // after the last push
 	due() (time.Time, bool) // when tick has something to do
 	held(visit func(*item)) // what it keeps
+	care() care             // how it wants items
 	common() *stage
 }
+
+// care is how much of an item has to be made for a node.
+type care uint8
+
+const (
+	kept   care = iota // all, and it is the node's own
+	opened             // all, for the time of a push
+	little             // the node opens what it needs
+)
 
 // keeping is a node that has state.
 type keeping interface {
 	save() any
 	load(state []byte) error // what save gave, as JSON
-}
-
-// item is an event on its way.
-type item struct {
-	event  parley.Event
-	origin *parley.Event // as the source gave it; nil = event is that
-	from   origin
-	more   []origin // of what was made of several
-	data   any      // decoded, once it was
-	state  decoded
-}
-
-// origin is the place of an event among those of its lane, from 0.
-type origin struct {
-	Lane int   `json:"lane"`
-	Seq  int64 `json:"seq"`
 }
 
 // stage is what all nodes have in common: a node that keeps nothing needs no more.
@@ -61,6 +54,7 @@ func (s *stage) tick() error            { return nil }
 func (s *stage) due() (time.Time, bool) { return time.Time{}, false }
 func (s *stage) held(func(*item))       {}
 func (s *stage) end() error             { return nil }
+func (s *stage) care() care             { return kept }
 
 func (s *stage) emit(items []item) error {
 	if len(items) == 0 {
@@ -75,11 +69,9 @@ func (s *stage) fail(it *item, err error, attempts int) error {
 	if ctxErr := s.m.ctx.Err(); ctxErr != nil {
 		return context.Cause(s.m.ctx)
 	}
+	it.open()
 	s.tell(Failed, Passing{items: []item{*it}, Err: err, Attempts: attempts})
-	d := Dead{Stage: s.spec.name, Attempts: attempts, Err: err, Event: it.event, Original: it.event}
-	if it.origin != nil {
-		d.Original = *it.origin
-	}
+	d := Dead{Stage: s.spec.name, Attempts: attempts, Err: err, Event: it.event, Original: it.original()}
 	switch {
 	case s.catcher != nil:
 		return s.catcher.caught(it, d)
@@ -95,7 +87,7 @@ func (s *spec) inDead() bool { return len(s.path) > 5 && s.path[:5] == "dead." }
 
 // Machine makes a machine in its first state. Programs of exec stages are opened.
 func (p *Plan) Machine() (*Machine, error) {
-	m := &Machine{plan: p, lanes: make([]laneState, len(p.lanes))}
+	m := &Machine{plan: p, lanes: make([]laneState, len(p.lanes)), bare: make([]bool, len(p.sinks))}
 	c := &compiler{g: p.Graph, o: p.o, plan: &Plan{}, mach: m}
 	first, err := c.chain(p.Graph.Steps[1:], "", 2, nil)
 	if err == nil {
@@ -170,25 +162,6 @@ func (m *Machine) sinkAt(path string) int {
 	return -1
 }
 
-// sinking is the end of a pipe.
-type sinking struct {
-	stage
-	index int
-}
-
-func (s *sinking) push(items []item) error {
-	out := &s.m.out.Sinks[s.index]
-	*out = slices.Grow(*out, len(items))
-	for i := range items {
-		*out = append(*out, items[i].event)
-	}
-	return nil
-}
-
-func (m *Machine) reset() {
-	m.out = Output{Sinks: make([][]parley.Event, len(m.plan.sinks))}
-}
-
 func (m *Machine) begin(ctx context.Context, now time.Time) {
 	m.ctx = ctx
 	if now.After(m.now) {
@@ -214,30 +187,6 @@ func unlessEnough(err error) error {
 		return nil
 	}
 	return err
-}
-
-// Step takes events of a lane, passes on what waits no longer, and gives what came
-// of it. The events are the machine's from then on. After an error, which
-// is that of ctx or says that a bound was passed, the machine is in no known state:
-// make another and Restore it.
-func (m *Machine) Step(ctx context.Context, now time.Time, lane int, events []parley.Event) (Output, error) {
-	m.begin(ctx, now)
-	if err := m.ticks(); err != nil {
-		return m.take(err)
-	}
-	from := m.lanes[lane].Events
-	m.lanes[lane].Events += int64(len(events))
-	if m.done || len(events) == 0 {
-		return m.take(nil)
-	}
-	items := m.items[:0] // no stage keeps the slice
-	for i := range events {
-		items = append(items, item{event: events[i], from: origin{lane, from + int64(i)}})
-	}
-	m.items = items
-	err := m.give(m.tops[lane], items)
-	clear(items)
-	return m.take(err)
 }
 
 // Tick passes on what waits no longer.

@@ -94,7 +94,11 @@ type Machine struct {
 	doing []Running
 	probe Probe
 	part  string // see Part
+	bare  []bool // sinks that want data only
 	items []item // those of a Step, to be used again
+	looks members
+	found []extent // room for what is found
+	page  page
 
 	ctx     context.Context //nolint:containedctx // that of the Step that is going on
 	now     time.Time

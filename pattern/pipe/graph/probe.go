@@ -29,7 +29,10 @@ type Passing struct {
 func (p Passing) Len() int { return len(p.items) }
 
 // Event gives one of them, which must not be changed.
-func (p Passing) Event(i int) *parley.Event { return &p.items[i].event }
+func (p Passing) Event(i int) *parley.Event {
+	p.items[i].open()
+	return &p.items[i].event
+}
 
 // Origin gives the lane that an event came in by and its number there, from 0. What
 // was made of several has the origin of the first.
@@ -54,6 +57,16 @@ func (s *spec) public() Spec { return Spec{Path: s.path, Name: s.name, Kind: s.k
 
 // give pushes items into a node.
 func (m *Machine) give(n node, items []item) error {
+	switch n.care() {
+	case kept:
+		for i := range items {
+			items[i].own()
+		}
+	case opened:
+		for i := range items {
+			items[i].open()
+		}
+	}
 	if m.probe == nil {
 		return n.push(items)
 	}

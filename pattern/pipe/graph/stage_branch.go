@@ -27,6 +27,8 @@ func makeTee(c *compiler, s *spec) (node, error) {
 	return &teeing{to: to}, err
 }
 
+func (s *teeing) care() care { return little }
+
 func (s *teeing) push(items []item) error {
 	for _, n := range s.to {
 		if err := side(n, items); err != nil {
@@ -64,6 +66,8 @@ func makeRoute(c *compiler, s *spec) (node, error) {
 	return &routing{when: when, to: to}, err
 }
 
+func (s *routing) care() care { return little }
+
 func (s *routing) push(items []item) error {
 	stay, away := s.buf[:0], s.away[:0]
 	for i := range items {
@@ -97,6 +101,7 @@ func makeCatch(c *compiler, s *spec) (node, error) {
 	return &catching{to: to}, err
 }
 
+func (s *catching) care() care              { return little }
 func (s *catching) push(items []item) error { return s.emit(items) }
 
 func (s *catching) caught(it *item, d Dead) error {

@@ -53,6 +53,8 @@ func makeExec(c *compiler, s *spec) (node, error) {
 	return n, nil
 }
 
+func (s *executing) care() care { return opened }
+
 func (s *executing) push(items []item) error {
 	if s.program.Mode == "batch" {
 		return s.together(items)
@@ -96,11 +98,11 @@ func (s *executing) together(items []item) error {
 	for i := range items {
 		inputs[i] = items[i].event.Data
 	}
-	all := s.running.Do(s.m.ctx, inputs)
-	if len(all) != 1 {
-		return parley.Errorf(parley.Internal, "a program gave %d results for one batch", len(all))
+	results := s.running.Do(s.m.ctx, inputs)
+	if len(results) != 1 {
+		return parley.Errorf(parley.Internal, "a program gave %d results for one batch", len(results))
 	}
-	r := all[0]
+	r := results[0]
 	if r.Err != nil {
 		for i := range items {
 			if err := s.fail(&items[i], r.Err, r.Attempts); err != nil {
@@ -109,14 +111,15 @@ func (s *executing) together(items []item) error {
 		}
 		return nil
 	}
-	whole, err := s.gathered(items, nil)
+	all, err := s.gathered(items, nil)
 	if err != nil {
 		return err
 	}
 	var out []item
 	for n, data := range r.Out {
-		made := s.with(&whole, data, textType(data), n)
-		made.origin = nil
+		made := s.with(&all, data, textType(data), n)
+		made.open()
+		made.parent = nil
 		out = append(out, made)
 	}
 	return s.emit(out)

@@ -90,9 +90,10 @@ func (s *stage) gathered(all []item, v any) (item, error) {
 	if err != nil {
 		return out, err
 	}
+	out.open()
 	out.event.ID = s.id(all[0].event.Source, all[0].event.ID, last.event.Source, last.event.ID)
 	out.event.Time = last.event.Time
-	out.origin, out.more = nil, nil // what it was made of is in it
+	out.origin, out.parent, out.more = nil, nil, nil // what it was made of is in it
 	for i := range all {
 		out.more = addOrigin(out.more, all[i].from)
 		for _, o := range all[i].more {

@@ -135,6 +135,8 @@ func makeHead(_ *compiler, s *spec) (node, error) {
 	return &heading{most: n, left: n}, nil
 }
 
+func (s *heading) care() care { return little }
+
 func (s *heading) push(items []item) error {
 	n := min(s.left, len(items))
 	s.left -= n
@@ -192,6 +194,8 @@ type countState struct {
 
 func makeCount(*compiler, *spec) (node, error) { return &counting{}, nil }
 
+func (s *counting) care() care { return little }
+
 func (s *counting) push(items []item) error {
 	if s.kept.Events == 0 && len(items) > 0 {
 		s.kept.From = items[0].from
@@ -209,7 +213,8 @@ func (s *counting) end() error {
 	if err != nil {
 		return err
 	}
-	out.origin = nil
+	out.open()
+	out.parent = nil
 	return s.emit([]item{out})
 }
 
@@ -236,6 +241,8 @@ func makeUniq(c *compiler, s *spec) (node, error) {
 	key, err := c.expr(s, "key")
 	return &joining{key: key, count: s.on("count")}, err
 }
+
+func (s *joining) care() care { return opened }
 
 func (s *joining) push(items []item) error {
 	out := make([]item, 0, len(items))
@@ -265,6 +272,7 @@ func (s *joining) push(items []item) error {
 			out = append(out, *it)
 		}
 		kept := *it
+		kept.own()
 		s.last, s.by, s.runs = &kept, by, 1
 	}
 	return s.emit(out)

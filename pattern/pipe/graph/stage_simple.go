@@ -2,7 +2,6 @@ package graph
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math"
 	"math/big"
@@ -16,7 +15,12 @@ import (
 // eval is a compiled expression over an event.
 type eval struct {
 	looks
-	run func(e *parley.Event, data any) (any, error)
+	run  func(e *parley.Event, data any) (any, error)
+	test func(e func() *parley.Event, members [][]byte) (yes, ok bool) // nil = there is none
+
+	at   glimpse // what test looks at
+	item *item   // that test asks for
+	open func() *parley.Event
 }
 
 // expr compiles the expression of a parameter; nil when it was not given.
@@ -33,7 +37,18 @@ func (c *compiler) expr(s *spec, param string) (*eval, error) {
 		e, _ := errorsAs(err)
 		return nil, s.wrong(param, e.Detail, e.Fix)
 	}
-	return &eval{run: f, looks: looksAt(c.o.Fields, text)}, nil
+	e := &eval{run: f, looks: looksAt(c.o.Fields, text)}
+	if c.o.Test == nil || c.mach == nil {
+		return e, nil
+	}
+	if paths, test := c.o.Test(text); test != nil {
+		e.test, e.at = test, c.mach.glimpse(paths)
+		e.open = func() *parley.Event {
+			e.item.open()
+			return &e.item.event
+		}
+	}
+	return e, nil
 }
 
 // looks is which of the data something looks at.
@@ -55,6 +70,7 @@ func looksAt(fields func(text string) ([][]string, bool), text string) looks {
 
 // on evaluates an expression for an item.
 func (f *eval) on(it *item) (any, error) {
+	it.open()
 	data, err := f.data(it)
 	if err != nil {
 		return nil, err
@@ -78,6 +94,14 @@ func (f *looks) data(it *item) (any, error) {
 }
 
 func (f *eval) truth(it *item) (bool, error) {
+	if f.test != nil {
+		if parts, ok := f.at.at(it, lacking); ok {
+			f.item = it
+			if yes, ok := f.test(f.open, parts); ok {
+				return yes, nil
+			}
+		}
+	}
 	v, err := f.on(it)
 	if err != nil {
 		return false, err
@@ -140,7 +164,15 @@ func number(v any) (float64, bool) {
 // each is a stage that makes any number of items of each.
 type each struct {
 	stage
-	do func(it *item, to []item) ([]item, error)
+	do   func(it *item, to []item) ([]item, error)
+	lazy bool // do opens what it needs
+}
+
+func (s *each) care() care {
+	if s.lazy {
+		return little
+	}
+	return opened
 }
 
 func (s *each) push(items []item) error {
@@ -166,7 +198,7 @@ func (s *each) push(items []item) error {
 
 func makeWhere(c *compiler, s *spec) (node, error) {
 	f, err := c.expr(s, "expr")
-	return &each{do: func(it *item, to []item) ([]item, error) {
+	return &each{lazy: true, do: func(it *item, to []item) ([]item, error) {
 		ok, err := f.truth(it)
 		if ok {
 			to = append(to, *it)
@@ -184,50 +216,6 @@ func makeValidate(c *compiler, s *spec) (node, error) {
 		}
 		return append(to, *it), err
 	}}, err
-}
-
-// jq compiles the program of a stage.
-func (c *compiler) jq(s *spec) (func(context.Context, any) ([]any, error), error) {
-	if c.o.JQ == nil {
-		return nil, s.wrong("jq", "jq is not available here", "give Options.JQ")
-	}
-	f, err := c.o.JQ(s.text("jq"))
-	if err != nil {
-		e, _ := errorsAs(err)
-		return nil, s.wrong("jq", e.Detail, e.Fix)
-	}
-	return f, nil
-}
-
-func makeMap(c *compiler, s *spec) (node, error) { return makeProgram(c, s, true) }
-func makeJQ(c *compiler, s *spec) (node, error)  { return makeProgram(c, s, false) }
-
-func makeProgram(c *compiler, s *spec, one bool) (node, error) {
-	f, err := c.jq(s)
-	at := looksAt(c.o.JQFields, s.text("jq"))
-	n := &each{}
-	n.do = func(it *item, to []item) ([]item, error) {
-		data, err := at.data(it)
-		if err != nil {
-			return to, err
-		}
-		all, err := f(n.m.ctx, data)
-		if err != nil {
-			return to, err
-		}
-		if one && len(all) != 1 {
-			return to, parley.Errorf(parley.Unprocessable, "the program gives %d values; map needs one, jq takes any number", len(all))
-		}
-		for i, v := range all {
-			made, err := n.become(it, v, i)
-			if err != nil {
-				return to, err
-			}
-			to = append(to, made)
-		}
-		return to, nil
-	}
-	return n, err
 }
 
 func makeSplit(c *compiler, s *spec) (node, error) {
@@ -279,7 +267,7 @@ func makeGrep(_ *compiler, s *spec) (node, error) {
 		return nil, s.wrong("pattern", "it is no regular expression: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "see the syntax of RE2, or take it as it is with -F")
 	}
 	invert := s.on("invert-match")
-	return &each{do: func(it *item, to []item) ([]item, error) {
+	return &each{lazy: true, do: func(it *item, to []item) ([]item, error) {
 		if x.Match(it.event.Data) != invert {
 			to = append(to, *it)
 		}

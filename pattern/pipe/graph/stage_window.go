@@ -80,6 +80,8 @@ func makeWindow(c *compiler, s *spec) (node, error) {
 	return w, err
 }
 
+func (s *windowing) care() care { return opened }
+
 func (s *windowing) push(items []item) error {
 	for i := range items {
 		late, err := s.add(&items[i])
@@ -245,7 +247,8 @@ func (s *windowing) result(p pipe.Pane[figures]) (item, error) {
 	if err != nil {
 		return item{}, err
 	}
-	out.origin = nil
+	out.open()
+	out.parent = nil
 	out.event.ID = s.id("window", p.Key, p.Start.Format(time.RFC3339Nano), p.End.Format(time.RFC3339Nano), strconv.Itoa(len(f.From)))
 	if printable(p.Key) == p.Key && len(p.Key) <= parley.MaxAttributeBytes {
 		out.event.Subject = p.Key

@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/parleyhq/parley"
@@ -22,28 +21,18 @@ const (
 	isBytes
 )
 
-// value gives an item's data as a value of JSON: maps, slices, strings, int,
-// *big.Int, float64, bool and nil. Text is a string; other bytes are one in base64.
-func (it *item) value() (any, error) {
-	if it.state != notYet {
-		return it.data, nil
-	}
-	e := &it.event
+// valueOf gives the data of an event as a value: see item.value.
+func valueOf(e *parley.Event) (any, decoded, error) {
 	switch {
 	case e.Data == nil:
-		it.data, it.state = nil, isJSON
+		return nil, isJSON, nil
 	case parley.IsJSON(e.DataContentType) || e.DataContentType == "" && isOne(e.Data):
 		v, err := decode(e.Data)
-		if err != nil {
-			return nil, err
-		}
-		it.data, it.state = v, isJSON
+		return v, isJSON, err
 	case utf8.Valid(e.Data):
-		it.data, it.state = string(e.Data), isText
-	default:
-		it.data, it.state = base64.StdEncoding.EncodeToString(e.Data), isBytes
+		return string(e.Data), isText, nil
 	}
-	return it.data, nil
+	return base64.StdEncoding.EncodeToString(e.Data), isBytes, nil
 }
 
 // become makes another event of an item: its data is JSON now. index tells several
@@ -54,22 +43,38 @@ func (s *stage) become(it *item, v any, index int) (item, error) {
 		return item{}, err
 	}
 	s.bytes = b
-	out := s.with(it, bytes.Clone(b), "application/json", index)
+	out := s.with(it, bytes.Clone(b), jsonType, index)
 	out.data, out.state = v, isJSON
 	return out, nil
 }
 
 // with makes another event of an item, with other data and an id of its own.
 func (s *stage) with(it *item, data []byte, contentType string, index int) item {
-	out := item{event: it.event, origin: it.origin, from: it.from, more: it.more}
-	if out.origin == nil {
-		was := it.event
-		out.origin = &was
+	return item{
+		event: parley.Event{Data: data, DataContentType: contentType}, unmade: ofParent, number: index,
+		maker: s, parent: it, origin: it.origin, from: it.from, more: it.more,
 	}
-	out.event.ID = s.id(it.event.Source, it.event.ID, strconv.Itoa(index))
-	out.event.Source = s.m.source()
-	out.event.Data, out.event.DataContentType, out.event.DataSchema = data, contentType, ""
-	return out
+}
+
+// page is room for data that a machine makes. What is on it stays: when it is full
+// there is another.
+type page struct{ b []byte }
+
+const pageSize = 64 << 10
+
+// begin gives what to append to.
+func (p *page) begin() []byte {
+	if cap(p.b)-len(p.b) < pageSize/16 {
+		p.b = make([]byte, 0, pageSize)
+	}
+	return p.b
+}
+
+// end gives what was appended.
+func (p *page) end(b []byte) []byte {
+	from := len(p.b)
+	p.b = b
+	return b[from:len(b):len(b)]
 }
 
 // source is that of the events that a pipe makes.

@@ -7,24 +7,6 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// Fields says which members of its input a program looks at, as paths from the top,
-// for programs that only take members, as {id: .id, city: .customer.city} does: an
-// object that has only those, if they are there, will do. With ok false it may look at all of the input.
-func Fields(text string) (paths [][]string, ok bool) {
-	query, err := gojq.Parse(text)
-	if err != nil {
-		return nil, false // Compile says why
-	}
-	p, ok := plainOf(query)
-	if ok {
-		paths, ok = p.paths(nil)
-	}
-	if !ok {
-		return nil, false
-	}
-	return paths, true
-}
-
 // plain is a program, or a part of one, that needs no interpreter: a constant, a
 // member of the input, or an object of such.
 type plain struct {
@@ -32,19 +14,6 @@ type plain struct {
 	path     []string // nil = it is no member
 	names    []string
 	members  []plain // as many as names; nil = it is no object
-}
-
-// paths gives the members that it takes.
-func (p plain) paths(to [][]string) (_ [][]string, ok bool) {
-	if p.path != nil {
-		return append(to, p.path), len(p.path) > 0
-	}
-	for _, m := range p.members {
-		if to, ok = m.paths(to); !ok {
-			return nil, false
-		}
-	}
-	return to, true
 }
 
 // run does what the program does; not ok means that it fails, and the interpreter

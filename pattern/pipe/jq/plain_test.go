@@ -11,7 +11,7 @@ import (
 var plainPrograms = map[string]string{ // by what they look at
 	`.`: "false", `.a`: "[[a]]", `.a.b`: "[[a b]]", `."a"`: "[[a]]", `."a".b`: "[[a b]]", `.a."b"`: "[[a b]]",
 	`{id}`: "[[id]]", `{id: .a.b, "x y": .c, n: 1, t: true, f: false, z: null, s: "s"}`: "[[a b] [c]]", `{"a"}`: "[[a]]",
-	`{a: {b: .c.d}}`: "[[c d]]", `{a: .b, a: .c}`: "[[b] [c]]", `{}`: "[]", `1`: "[]", `"x"`: "[]", `{and: .or}`: "[[or]]",
+	`{a: {b: .c.d}}`: "[[c d]]", `{a: .b, a: .c}`: "false", `{}`: "[]", `1`: "[]", `"x"`: "[]", `{and: .or}`: "[[or]]",
 	`{a: .}`: "false",
 }
 
@@ -34,7 +34,7 @@ func TestPlain(t *testing.T) {
 			t.Errorf("%s is not plain", text)
 			continue
 		}
-		paths, ok := Fields(text)
+		_, paths, ok := Template(text)
 		if got := fmt.Sprint(paths); ok && got != want || !ok && want != "false" {
 			t.Errorf("%s looks at %s, want %s", text, got, want)
 		}
@@ -57,8 +57,8 @@ func TestPlain(t *testing.T) {
 		if _, ok := plainOf(query); ok {
 			t.Errorf("%s is plain", text)
 		}
-		if _, ok := Fields(text); ok {
-			t.Errorf("%s has fields", text)
+		if _, _, ok := Template(text); ok {
+			t.Errorf("%s has a template", text)
 		}
 	}
 }

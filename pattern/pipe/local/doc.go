@@ -2,7 +2,7 @@
 // sinks of a graph, drives its machine, and runs the programs of its exec stages.
 // Topics are reached through an interface.
 //
-//	plan, err := graph.Compile(g, graph.Options{Expr: where.Compile, Fields: where.Fields, JQ: jq.Compile, JQFields: jq.Fields, Programs: local.Programs(os.Stderr)})
+//	plan, err := graph.Compile(g, graph.Options{Expr: where.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template, Programs: local.Programs(os.Stderr)})
 //	went, err := local.Run(ctx, plan, local.Env{In: os.Stdin, Out: os.Stdout, Topics: topics})
 //
 // The state of stages is in memory: a source that is told what is done (pipe.Acker)

@@ -29,7 +29,7 @@ func compile(t testing.TB, text string) *graph.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := graph.Compile(g, graph.Options{Expr: where.Compile, Fields: where.Fields, JQ: jq.Compile, JQFields: jq.Fields, Programs: Programs(nil)})
+	p, err := graph.Compile(g, graph.Options{Expr: where.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template, Programs: Programs(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}

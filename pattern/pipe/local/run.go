@@ -59,7 +59,8 @@ type driver struct {
 	m        *graph.Machine
 	sources  []pipe.Source[parley.Event]
 	sinks    []pipe.Sink[parley.Event]
-	oneByOne []bool // a sink that may refuse single events
+	liners   []liner // of sources that have lines, else nil
+	oneByOne []bool  // a sink that may refuse single events
 	in       chan arrival
 	files    *fileProgress
 	at       Progress
@@ -71,6 +72,7 @@ type driver struct {
 type arrival struct {
 	lane   int
 	events []parley.Event
+	lines  graph.Lines // in place of events
 	err    error
 }
 
@@ -164,12 +166,17 @@ func (d *driver) open(ctx context.Context) error {
 	if d.m, err = d.plan.Machine(); err != nil {
 		return err
 	}
+	for i, s := range d.plan.Sinks() {
+		if s.Kind == "discard" || (s.Kind == "file" || s.Kind == "stdout") && s.Text("format") != "cloudevents" {
+			d.m.DataOnly(i)
+		}
+	}
 	for _, s := range d.plan.Sources() {
 		src, e := d.source(ctx, s)
 		if e != nil {
 			return e
 		}
-		d.sources = append(d.sources, src)
+		d.sources, d.liners = append(d.sources, src), append(d.liners, linerOf(src, s.Text("format")))
 	}
 	d.lanes, d.told = make([]int64, len(d.sources)), make([]int64, len(d.sources))
 	return nil
@@ -196,23 +203,34 @@ func (d *driver) close() error {
 // read gives what a source gives to the loop.
 func (d *driver) read(ctx context.Context, lane int) {
 	for {
-		events, err := d.sources[lane].Next(ctx)
-		own := make([]parley.Event, len(events)) // the source may use its buffers again
-		for i := range events {
-			own[i] = events[i].Clone()
-		}
+		a := d.next(ctx, lane)
 		select {
-		case d.in <- arrival{lane, own, err}:
+		case d.in <- a:
 		case <-ctx.Done():
-			if err == nil {
-				err = context.Cause(ctx)
+			if a.err == nil {
+				a.err = context.Cause(ctx)
 			}
-			d.in <- arrival{lane, nil, err} // the loop, or whoever ends it, still listens
+			d.in <- arrival{lane: lane, err: a.err} // the loop, or whoever ends it, still listens
 		}
-		if err != nil {
+		if a.err != nil {
 			return
 		}
 	}
+}
+
+// next waits for what a source has next.
+func (d *driver) next(ctx context.Context, lane int) arrival {
+	a := arrival{lane: lane}
+	if l := d.liners[lane]; l != nil {
+		a.lines, a.err = l.block(ctx)
+		return a
+	}
+	events, err := d.sources[lane].Next(ctx)
+	a.events, a.err = make([]parley.Event, len(events)), err // the source may use its buffers again
+	for i := range events {
+		a.events[i] = events[i].Clone()
+	}
+	return a
 }
 
 // loop is the run itself.
@@ -279,12 +297,20 @@ func (d *driver) set(clock *time.Timer) {
 }
 
 func (d *driver) take(ctx context.Context, a arrival) error {
-	if len(a.events) == 0 {
+	var out graph.Output
+	var err error
+	switch {
+	case len(a.lines.Text) > 0:
+		out, err = d.m.StepLines(ctx, time.Now(), a.lane, a.lines)
+	case len(a.events) > 0:
+		out, err = d.m.Step(ctx, time.Now(), a.lane, a.events)
+	default:
 		return nil
 	}
-	d.lanes[a.lane] += int64(len(a.events))
-	d.at.In += int64(len(a.events))
-	return d.after(ctx)(d.m.Step(ctx, time.Now(), a.lane, a.events))
+	taken := d.m.Taken(a.lane)
+	d.at.In += taken - d.lanes[a.lane]
+	d.lanes[a.lane] = taken
+	return d.after(ctx)(out, err)
 }
 
 // after delivers what came of a step, and tells the sources what is done.

@@ -1,8 +1,6 @@
 package local
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,78 +47,6 @@ func (d *driver) source(ctx context.Context, s graph.Spec) (pipe.Source[parley.E
 	return nil, s.Wrong("", s.Kind+" cannot be opened here", "use another source")
 }
 
-// maxLine bounds a line of text.
-const maxLine = 8 << 20
-
-// lines are the lines of a reader as events. Ids are made of the source and the
-// number of the line, so that they are the same every time.
-type lines struct {
-	format string
-	source string
-	in     io.ReadCloser
-	buf    *bufio.Reader
-	n      int
-	events []parley.Event
-	ended  func() error // what the end is like; nil = good
-}
-
-// Next implements pipe.Source: the next line, and up to 255 more that are there.
-func (s *lines) Next(context.Context) ([]parley.Event, error) {
-	if s.buf == nil {
-		s.buf = bufio.NewReaderSize(s.in, 64<<10)
-	}
-	s.events = s.events[:0]
-	for len(s.events) == 0 || len(s.events) < 256 && s.another() {
-		line, err := s.line()
-		if len(line) > 0 || err == nil && s.format == "text" {
-			e, err := graph.FromLine(s.format, s.source, "line-"+strconv.Itoa(s.n), line)
-			if err != nil {
-				return s.events, parley.Errorf(parley.CodeOf(err), "line %d of %s: %w", s.n, s.source, err)
-			}
-			s.events = append(s.events, e)
-		}
-		if err != nil {
-			return s.events, s.end(err)
-		}
-	}
-	return s.events, nil
-}
-
-// another says that a whole line can be had without waiting.
-func (s *lines) another() bool {
-	there, err := s.buf.Peek(s.buf.Buffered())
-	return err == nil && bytes.IndexByte(there, '\n') >= 0
-}
-
-// line reads a line without its end; with io.EOF it may be the last, which has none.
-func (s *lines) line() (line []byte, err error) {
-	s.n++
-	for {
-		part, err := s.buf.ReadSlice('\n')
-		if line == nil && err == nil {
-			return part[:len(part)-1], nil
-		}
-		if line = append(line, part...); len(line) > maxLine {
-			return nil, &parley.Error{Code: parley.TooLarge, Detail: fmt.Sprintf("line %d of %s has more than %d bytes", s.n, s.source, maxLine), Fix: "split it"}
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return bytes.TrimSuffix(line, []byte("\n")), err
-		}
-	}
-}
-
-func (s *lines) end(err error) error {
-	if errors.Is(err, io.EOF) && s.ended != nil {
-		if err := s.ended(); err != nil {
-			return err
-		}
-	}
-	return err
-}
-
-// Close closes the reader.
-func (s *lines) Close() error { return s.in.Close() }
-
 // files are the lines of several files.
 type files struct {
 	d      *driver
@@ -151,30 +77,40 @@ func (d *driver) fileSource(s graph.Spec) (pipe.Source[parley.Event], error) {
 
 // Next implements pipe.Source.
 func (f *files) Next(ctx context.Context) ([]parley.Event, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	block, err := f.block(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if f.now == nil {
-		if len(f.names) == 0 {
-			return nil, io.EOF
+	return eventsOf(block)
+}
+
+// block implements liner.
+func (f *files) block(ctx context.Context) (graph.Lines, error) {
+	for {
+		if ctx.Err() != nil {
+			return graph.Lines{}, context.Cause(ctx)
 		}
-		in, _, err := f.d.env.open(f.names[0])
-		if err != nil {
-			return nil, err
+		if f.now == nil {
+			if len(f.names) == 0 {
+				return graph.Lines{}, io.EOF
+			}
+			in, _, err := f.d.env.open(f.names[0])
+			if err != nil {
+				return graph.Lines{}, err
+			}
+			path := (&url.URL{Path: filepath.ToSlash(f.names[0])}).EscapedPath()
+			f.now = &lines{format: f.format, source: "/files/" + path, in: counting{in, f.d.files}}
+			f.names = f.names[1:]
 		}
-		path := (&url.URL{Path: filepath.ToSlash(f.names[0])}).EscapedPath()
-		f.now = &lines{format: f.format, source: "/files/" + path, in: counting{in, f.d.files}}
-		f.names = f.names[1:]
-	}
-	events, err := f.now.Next(ctx)
-	if errors.Is(err, io.EOF) {
+		block, err := f.now.block(ctx)
+		if !errors.Is(err, io.EOF) {
+			return block, err
+		}
 		err = f.now.Close()
-		f.now = nil
-		if err == nil && len(events) == 0 {
-			return f.Next(ctx)
+		if f.now = nil; err != nil {
+			return graph.Lines{}, err
 		}
 	}
-	return events, err
 }
 
 // Close closes the file that is open.

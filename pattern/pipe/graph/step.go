@@ -1,0 +1,77 @@
+package graph
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/parleyhq/parley"
+)
+
+// Step takes events of a lane, passes on what waits no longer, and gives what came
+// of it. The events are the machine's from then on. After an error, which
+// is that of ctx or says that a bound was passed, the machine is in no known state:
+// make another and Restore it.
+func (m *Machine) Step(ctx context.Context, now time.Time, lane int, events []parley.Event) (Output, error) {
+	return m.step(ctx, now, lane, func(items []item, from int64) ([]item, error) {
+		for i := range events {
+			items = append(items, item{event: events[i], from: origin{lane, from + int64(i)}})
+		}
+		return items, nil
+	})
+}
+
+// StepLines is Step for lines, of which no more is made than the stages and sinks ask
+// for. The text is the machine's from then on.
+func (m *Machine) StepLines(ctx context.Context, now time.Time, lane int, lines Lines) (Output, error) {
+	return m.step(ctx, now, lane, func(items []item, from int64) ([]item, error) {
+		return lines.items(items, lane, from), nil
+	})
+}
+
+// Taken says how many events of a lane came.
+func (m *Machine) Taken(lane int) int64 { return m.lanes[lane].Events }
+
+func (m *Machine) step(ctx context.Context, now time.Time, lane int, produce func(to []item, from int64) ([]item, error)) (Output, error) {
+	m.begin(ctx, now)
+	if err := m.ticks(); err != nil {
+		return m.take(err)
+	}
+	items, err := produce(m.items[:0], m.lanes[lane].Events) // no stage keeps the slice
+	m.items = items
+	m.lanes[lane].Events += int64(len(items))
+	if !m.done && len(items) > 0 && err == nil {
+		err = m.give(m.tops[lane], items)
+	}
+	clear(items)
+	return m.take(err)
+}
+
+// DataOnly says that of a sink's events only data and content type are of interest:
+// what else they have need not be made. A content type that nobody has asked for may be
+// empty then.
+func (m *Machine) DataOnly(sink int) { m.bare[sink] = true }
+
+// sinking is the end of a pipe.
+type sinking struct {
+	stage
+	index int
+}
+
+func (s *sinking) care() care { return little }
+
+func (s *sinking) push(items []item) error {
+	out := &s.m.out.Sinks[s.index]
+	*out = slices.Grow(*out, len(items))
+	for i := range items {
+		if u := items[i].unmade; !s.m.bare[s.index] || u == ofRecord {
+			items[i].open()
+		}
+		*out = append(*out, items[i].event)
+	}
+	return nil
+}
+
+func (m *Machine) reset() {
+	m.out = Output{Sinks: make([][]parley.Event, len(m.plan.sinks))}
+}
