@@ -18,7 +18,15 @@ type incoming struct {
 	err  error
 }
 
-// codec is the protobuf codec that knows these two. Messages that came in several
+// handmade is a message that is read by hand, if it is one of most.
+type handmade interface {
+	// take reads it, and then has the buffer to free; false: it is for message.
+	take(buf mem.Buffer) bool
+	// message is what the generated code reads it into.
+	message() proto.Message
+}
+
+// codec is the protobuf codec that knows these three. Messages that came in several
 // frames are put together in buffers of its own: those that grpc keeps are, beyond
 // 32 KiB, of 1 MiB, and cleared before each use.
 type codec struct {
@@ -50,10 +58,17 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 		return nil
 	}
 	m, ok := v.(proto.Message)
-	if !ok {
+	hand, byHand := v.(handmade)
+	if !ok && !byHand {
 		return c.CodecV2.Unmarshal(data, v)
 	}
 	buf := data.MaterializeToBuffer(c.buffers)
+	if byHand {
+		if hand.take(buf) {
+			return nil
+		}
+		m = hand.message()
+	}
 	defer buf.Free()
 	return proto.Unmarshal(buf.ReadOnlyData(), m) // copies what it keeps
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/wire/grpcapi/packed"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
 
@@ -125,7 +126,7 @@ func FuzzEvent(f *testing.F) {
 			return
 		}
 		var got parleyv1.Event
-		if err := proto.Unmarshal(appendEvent(nil, &e), &got); err != nil {
+		if err := proto.Unmarshal(packed.AppendEvent(nil, &e), &got); err != nil {
 			t.Fatal(err)
 		}
 		sent.Id, sent.Source, sent.Type = "i", "/s", "t"

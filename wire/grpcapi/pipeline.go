@@ -70,12 +70,18 @@ func runPipeline[In, Out any](s *service, stream grpc.BidiStreamingServer[In, Ou
 		work: make(chan request[In]),
 	}
 	defer close(p.work)
-	go receive(p.stream, p.in, p.ended) // ends with the call at the latest: grpc then ends RecvMsg
+	go receive(receiver[In](p.stream), p.in, p.ended) // ends with the call at the latest: grpc then ends RecvMsg
 	return p.run(live)
 }
 
+// receiver is the side of a stream on which messages come.
+type receiver[In any] interface {
+	Recv() (*In, error)
+	Context() context.Context
+}
+
 // receive hands on what comes on a stream, until it ends.
-func receive[In, Out any](stream grpc.BidiStreamingServer[In, Out], in chan<- *In, ended chan<- error) {
+func receive[In any](stream receiver[In], in chan<- *In, ended chan<- error) {
 	for {
 		m, err := stream.Recv()
 		if err != nil {

@@ -6,90 +6,20 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/wire/grpcapi/packed"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
 
 // Enqueue implements parleyv1.QueuesServer.
 func (s *service) Enqueue(ctx context.Context, in *parleyv1.EnqueueRequest) (*parleyv1.EnqueueResponse, error) {
-	return s.enqueue(ctx, in)
-}
-
-// enqueue is one request, of a call of its own or on a stream.
-func (s *service) enqueue(ctx context.Context, in *parleyv1.EnqueueRequest) (*parleyv1.EnqueueResponse, error) {
-	c := callOf(ctx)
-	release, err := c.pass(ctx, "enqueue", in.GetQueue())
+	jobs, bad := jobsFrom(in.GetJobs())
+	added, err := s.enqueue(ctx, in.GetQueue(), in.GetIdempotencyKey(), jobs, bad)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	if n := len(in.GetJobs()); n == 0 || n > queue.MaxEnqueue {
-		return nil, parley.BadField("jobs", strconv.Itoa(n)+" jobs in one request", "send 1 to "+strconv.Itoa(queue.MaxEnqueue))
-	}
-	jobs := make([]queue.Job, len(in.GetJobs()))
-	for i, j := range in.GetJobs() {
-		if jobs[i], err = jobFrom(j); err != nil {
-			return nil, inList("jobs", i, err)
-		}
-		c.stampOne(&jobs[i].Event)
-	}
-	q, err := s.api.opt.Queues.Ensure(ctx, in.GetQueue())
-	if err != nil {
-		return nil, err
-	}
-	added, err := q.Enqueue(ctx, jobs, queue.EnqueueOptions{IdempotencyKey: in.GetIdempotencyKey()})
-	if err != nil {
-		return nil, inJobs(err)
-	}
-	out, list := &parleyv1.EnqueueResponse{Jobs: make([]*parleyv1.Enqueued, len(added))}, make([]parleyv1.Enqueued, len(added))
-	for i, a := range added {
-		list[i].Id, list[i].Duplicate = int64(a.ID), int64(a.Duplicate)
-		out.Jobs[i] = &list[i]
-	}
-	return out, nil
-}
-
-// EnqueueStream implements parleyv1.QueuesServer.
-func (s *service) EnqueueStream(stream grpc.BidiStreamingServer[parleyv1.EnqueueStreamRequest, parleyv1.EnqueueStreamResponse]) error {
-	ctx := stream.Context()
-	return runPipeline(s, stream, kind[parleyv1.EnqueueStreamRequest, parleyv1.EnqueueStreamResponse]{
-		size: func(m *parleyv1.EnqueueStreamRequest) (size int) {
-			for _, j := range m.GetEnqueue().GetJobs() {
-				size += len(j.GetEvent().GetData()) + 256 // attributes, about
-			}
-			return size
-		},
-		keys: func(m *parleyv1.EnqueueStreamRequest, name func(...string)) {
-			for _, j := range m.GetEnqueue().GetJobs() {
-				if j.GetKey() != "" {
-					name(m.GetEnqueue().GetQueue(), j.GetKey())
-				}
-			}
-		},
-		do: func(m *parleyv1.EnqueueStreamRequest) *parleyv1.EnqueueStreamResponse { return s.enqueueOne(ctx, m) },
-	})
-}
-
-func (s *service) enqueueOne(ctx context.Context, m *parleyv1.EnqueueStreamRequest) *parleyv1.EnqueueStreamResponse {
-	out := &parleyv1.EnqueueStreamResponse{Request: m.GetRequest()}
-	var enqueued *parleyv1.EnqueueResponse
-	err := callOf(ctx).guard(func() (err error) {
-		if m.GetEnqueue() == nil {
-			return parley.BadField("enqueue", "is absent", "send what to enqueue")
-		}
-		enqueued, err = s.enqueue(ctx, m.GetEnqueue())
-		return err
-	})
-	if err != nil {
-		s.api.failed(ctx, callOf(ctx), err)
-		out.Result = &parleyv1.EnqueueStreamResponse_Failure{Failure: failureOf(err)}
-		return out
-	}
-	out.Result = &parleyv1.EnqueueStreamResponse_Enqueued{Enqueued: enqueued}
-	return out
+	return enqueuedOf(added), nil
 }
 
 // How much one look, or one lease, reads of the events at a time, and about how much
@@ -119,7 +49,7 @@ func (s *service) ListJobs(ctx context.Context, in *parleyv1.ListJobsRequest) (*
 				return err
 			}
 			for i := range list {
-				if size += eventSize(&list[i].Event) + 512; size > mostOfThese && len(out.Jobs) > 0 {
+				if size += packed.EventSize(&list[i].Event) + 512; size > mostOfThese && len(out.Jobs) > 0 {
 					out.Next = int64(r.After)
 					return nil
 				}

@@ -5,10 +5,9 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/wire/grpcapi/packed"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
 
@@ -84,7 +83,7 @@ func leaseSome(ctx context.Context, q *queue.Queue, r queue.LeaseRequest) (list 
 			return nil, err
 		}
 		for i := range more {
-			n := eventSize(&more[i].Event) + 512
+			n := packed.EventSize(&more[i].Event) + 512
 			size, largest = size+n, max(largest, n)
 		}
 		if list = append(list, more...); len(more) < some {
@@ -123,47 +122,4 @@ func leasedOf(l *queue.Lease) *parleyv1.LeasedJob {
 		Lease: l.Token, Id: int64(l.ID), Event: messageOf(&l.Event), Enqueued: timeOf(l.Enqueued), Priority: int32(l.Priority),
 		Key: l.Key, Attempt: int32(l.Attempt), Until: timeOf(l.Until), Visibility: some(l.Visibility),
 	}
-}
-
-// Field numbers of LeasedJob.
-const (
-	leasedLease      = 1
-	leasedID         = 2
-	leasedEvent      = 3
-	leasedEnqueued   = 4
-	leasedPriority   = 5
-	leasedKey        = 6
-	leasedAttempt    = 7
-	leasedUntil      = 8
-	leasedVisibility = 9
-)
-
-// leasedSize and appendLeased are leasedOf in the wire form, for streams: an element
-// of WorkResponse.jobs.
-func leasedSize(l *queue.Lease) int {
-	return textSize(leasedLease, l.Token) + numberSize(leasedID, int64(l.ID)) + fieldSize(leasedEvent, eventSize(&l.Event)) +
-		fieldSize(leasedEnqueued, timeSize(l.Enqueued)) + numberSize(leasedPriority, int64(l.Priority)) + textSize(leasedKey, l.Key) +
-		numberSize(leasedAttempt, int64(l.Attempt)) + fieldSize(leasedUntil, timeSize(l.Until)) + fieldSize(leasedVisibility, spanSize(l.Visibility))
-}
-
-func appendLeased(dst []byte, number protowire.Number, l *queue.Lease) []byte {
-	dst = appendHead(dst, number, leasedSize(l))
-	dst = appendText(dst, leasedLease, l.Token)
-	dst = appendNumber(dst, leasedID, int64(l.ID))
-	dst = appendEvent(appendHead(dst, leasedEvent, eventSize(&l.Event)), &l.Event)
-	dst = appendTime(appendHead(dst, leasedEnqueued, timeSize(l.Enqueued)), l.Enqueued)
-	dst = appendNumber(dst, leasedPriority, int64(l.Priority))
-	dst = appendText(dst, leasedKey, l.Key)
-	dst = appendNumber(dst, leasedAttempt, int64(l.Attempt))
-	dst = appendTime(appendHead(dst, leasedUntil, timeSize(l.Until)), l.Until)
-	return appendSpan(appendHead(dst, leasedVisibility, spanSize(l.Visibility)), l.Visibility)
-}
-
-// spanSize and appendSpan are google.protobuf.Duration.
-func spanSize(d time.Duration) int {
-	return numberSize(1, int64(d/time.Second)) + numberSize(2, int64(d%time.Second))
-}
-
-func appendSpan(dst []byte, d time.Duration) []byte {
-	return appendNumber(appendNumber(dst, 1, int64(d/time.Second)), 2, int64(d%time.Second))
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/wire/door"
+	"github.com/parleyhq/parley/wire/grpcapi/packed"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 	"github.com/parleyhq/parley/wire/httpapi"
 )
@@ -402,7 +403,8 @@ func TestLeasesInTheirWireForm(t *testing.T) {
 		{},
 		{Token: "q~x", ID: 7, Event: parley.Event{ID: "1", Source: "/s", Type: "t", Subject: "u", Time: at, Data: []byte("x"), Extensions: map[string]string{"a": "b"}}, Enqueued: at, Priority: 9, Key: "k", Attempt: 3, Until: at, Visibility: 90*time.Second + 5},
 	} {
-		b := appendLeased(nil, responseJobs, &l)
+		sizes, size := packed.LeasedOf(&l)
+		b := packed.AppendLeased(nil, &l, sizes)
 		var got parleyv1.WorkResponse
 		if err := proto.Unmarshal(b, &got); err != nil || len(got.GetJobs()) != 1 {
 			t.Fatal(err)
@@ -411,7 +413,7 @@ func TestLeasesInTheirWireForm(t *testing.T) {
 		if l.Token == "" { // zero times are written there
 			want = got.GetJobs()[0]
 		}
-		if !proto.Equal(got.GetJobs()[0], want) || len(b) != fieldSize(responseJobs, leasedSize(&l)) {
+		if !proto.Equal(got.GetJobs()[0], want) || len(b) != size {
 			t.Errorf("%v, want %v", got.GetJobs()[0], want)
 		}
 	}

@@ -9,9 +9,11 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/wire/grpcapi/packed"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
 
@@ -43,6 +45,7 @@ type working struct {
 	leased   chan leased
 	settling int
 	settled  chan settledBatch
+	sizes    []packed.Leased // scratch
 }
 
 // held is a lease in the client's hands.
@@ -74,9 +77,9 @@ func (s *service) Work(stream workStream) error {
 		return err
 	}
 	defer done()
-	in, ended := make(chan *parleyv1.WorkRequest), make(chan error, 1)
-	go receive(stream, in, ended) // ends with the call at the latest: grpc then ends RecvMsg
-	var first *parleyv1.WorkRequest
+	in, ended := make(chan *workIn), make(chan error, 1)
+	go receive(receiver[workIn](workReceiver{stream}), in, ended) // ends with the call at the latest: grpc then ends RecvMsg
+	var first *workIn
 	select {
 	case first = <-in:
 	case err := <-ended:
@@ -87,15 +90,15 @@ func (s *service) Work(stream workStream) error {
 	case <-live.Done():
 		return context.Cause(live)
 	}
-	if first.GetOpen() == nil {
+	if first.other.GetOpen() == nil {
 		return notOpened()
 	}
-	release, err := c.pass(ctx, "work", first.GetOpen().GetQueue())
+	release, err := c.pass(ctx, "work", first.other.GetOpen().GetQueue())
 	if err != nil {
 		return err
 	}
 	defer release()
-	w, err := s.openWork(stream, first.GetOpen())
+	w, err := s.openWork(stream, first.other.GetOpen())
 	if err != nil {
 		return err
 	}
@@ -124,7 +127,7 @@ func (s *service) openWork(stream workStream, open *parleyv1.WorkOpen) (*working
 
 // run serves the stream until the client has said that no more comes, or the server
 // leaves: what was taken is answered first. What is in hand then is given back.
-func (w *working) run(live context.Context, first *parleyv1.WorkRequest, in <-chan *parleyv1.WorkRequest, ended <-chan error) error {
+func (w *working) run(live context.Context, first *workIn, in <-chan *workIn, ended <-chan error) error {
 	leasing, stop := context.WithCancel(live)
 	go w.leaseAll(leasing) // ends when want is closed
 	err := w.stream.Send(&parleyv1.WorkResponse{})
@@ -154,7 +157,7 @@ func (w *working) run(live context.Context, first *parleyv1.WorkRequest, in <-ch
 }
 
 // serve gives the error to end with; nil when the client has closed its side.
-func (w *working) serve(live context.Context, in <-chan *parleyv1.WorkRequest, ended <-chan error) error {
+func (w *working) serve(live context.Context, in <-chan *workIn, ended <-chan error) error {
 	leaving, open := live.Done(), in
 	var end error
 	closed := false
@@ -186,7 +189,7 @@ func (w *working) serve(live context.Context, in <-chan *parleyv1.WorkRequest, e
 			}
 		case b := <-w.settled:
 			w.count(b)
-			if err := w.stream.Send(&parleyv1.WorkResponse{Settled: b.answer()}); err != nil {
+			if err := w.answer(&b); err != nil {
 				return err
 			}
 		case err := <-ended:
@@ -202,19 +205,20 @@ func (w *working) serve(live context.Context, in <-chan *parleyv1.WorkRequest, e
 }
 
 // take takes one message of the client.
-func (w *working) take(m *parleyv1.WorkRequest, first bool) error {
-	if m.GetOpen() != nil && !first {
+func (w *working) take(in *workIn, first bool) error {
+	if in.other.GetOpen() != nil && !first {
 		return parley.BadField("open", "is in a message that is not the first", "open another stream")
 	}
-	if n := int(m.GetCredit()); n < 0 || n > maxCredit || w.credit+n > maxCredit {
+	n := in.byHand.Credit
+	if n < 0 || n > maxCredit || w.credit+n > maxCredit {
 		return parley.BadField("credit", "there would be "+strconv.Itoa(w.credit+n)+" jobs of it", "give as much as jobs have come, and at most "+strconv.Itoa(maxCredit)+" in all")
 	}
-	w.credit += int(m.GetCredit())
-	if len(m.GetSettlements()) == 0 {
+	w.credit += n
+	if len(in.byHand.Acks) == 0 && len(in.other.GetSettlements()) == 0 {
 		return nil
 	}
 	w.settling++
-	go w.settle(m)
+	go w.settle(in)
 	return nil
 }
 
@@ -254,15 +258,17 @@ func (w *working) leaseAll(ctx context.Context) {
 func (w *working) push(list []queue.Lease) error {
 	now := time.Now()
 	for len(list) > 0 {
-		n, size := 0, 0
+		n, size, sizes := 0, 0, w.sizes[:0]
 		for n < len(list) && size < pushSize {
-			size += fieldSize(responseJobs, leasedSize(&list[n]))
+			of, more := packed.LeasedOf(&list[n])
+			sizes, size = append(sizes, of), size+more
 			n++
 		}
+		w.sizes = sizes
 		buf := w.service.api.buffers.Get(size)
 		b := (*buf)[:0]
 		for i := range list[:n] {
-			b = appendLeased(b, responseJobs, &list[i])
+			b = packed.AppendLeased(b, &list[i], sizes[i])
 			w.hand[list[i].Token] = held{now.Add(list[i].Visibility), list[i].Visibility}
 		}
 		*buf = b
@@ -275,15 +281,14 @@ func (w *working) push(list []queue.Lease) error {
 	return nil
 }
 
-// responseJobs is the number of WorkResponse.jobs.
-const responseJobs = 1
-
 // settle settles what is in a message.
-func (w *working) settle(m *parleyv1.WorkRequest) {
-	out := settledBatch{request: m.GetRequest()}
+func (w *working) settle(in *workIn) {
+	out := settledBatch{request: in.byHand.Request, list: in.byHand.Acks}
 	out.err = callOf(w.ctx).guard(func() (err error) {
-		if out.list, err = settlementsFrom(m.GetSettlements()); err != nil {
-			return err
+		if in.other != nil {
+			if out.list, err = settlementsFrom(in.other.GetSettlements()); err != nil {
+				return err
+			}
 		}
 		out.errs, err = w.q.Settle(w.ctx, out.list)
 		return err
@@ -312,12 +317,58 @@ func (w *working) count(b settledBatch) {
 	}
 }
 
-func (b *settledBatch) answer() *parleyv1.Settled {
-	out := &parleyv1.Settled{Request: b.request}
-	if b.err != nil {
-		out.Failure = failureOf(b.err)
-		return out
+// answer tells the client of it.
+func (w *working) answer(b *settledBatch) error {
+	if out := b.failures(); out != nil {
+		return w.stream.Send(&parleyv1.WorkResponse{Settled: out})
 	}
-	out.Failures = failuresOf(b.errs)
-	return out
+	text := packed.AppendSettled(make([]byte, 0, 16), b.request)
+	return w.stream.SendMsg(&encoded{mem.BufferSlice{mem.SliceBuffer(text)}})
+}
+
+// failures is nil when there are none.
+func (b *settledBatch) failures() *parleyv1.Settled {
+	if b.err != nil {
+		return &parleyv1.Settled{Request: b.request, Failure: failureOf(b.err)}
+	}
+	if list := failuresOf(b.errs); list != nil {
+		return &parleyv1.Settled{Request: b.request, Failures: list}
+	}
+	return nil
+}
+
+// workIn is a message that comes on a worker's stream.
+type workIn struct {
+	byHand packed.Work           // without settlements if there is another
+	other  *parleyv1.WorkRequest // nil = it was read by hand
+}
+
+// take implements handmade.
+func (in *workIn) take(buf mem.Buffer) bool {
+	read := in.byHand.Read(buf.ReadOnlyData())
+	if read {
+		buf.Free()
+	}
+	return read
+}
+
+// message implements handmade.
+func (in *workIn) message() proto.Message {
+	in.other = new(parleyv1.WorkRequest)
+	return in.other
+}
+
+// workReceiver receives them.
+type workReceiver struct{ workStream }
+
+// Recv implements receiver.
+func (s workReceiver) Recv() (*workIn, error) {
+	in := new(workIn)
+	if err := s.RecvMsg(in); err != nil {
+		return nil, err
+	}
+	if in.other != nil {
+		in.byHand = packed.Work{Credit: int(in.other.GetCredit()), Request: in.other.GetRequest()}
+	}
+	return in, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/wire/grpcapi/packed"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
 
@@ -197,8 +198,8 @@ func assemble(notices []pubsub.Notice, events []part, cursor string, streams int
 		cuts = append(cuts, cut{len(own), from, to})
 		from = to
 	}
-	own = appendText(own, responseCursor, cursor)
-	own = appendNumber(own, responseStreams, int64(streams))
+	own = packed.AppendText(own, responseCursor, cursor)
+	own = packed.AppendNumber(own, responseStreams, int64(streams))
 
 	out := make(mem.BufferSlice, 0, len(events)+len(cuts)+1)
 	at := 0
@@ -223,11 +224,11 @@ func (p *part) appendHead(dst []byte, size int) []byte {
 	if p.fleeting {
 		fleeting = 1
 	}
-	size += textSize(batchTopic, p.item.Topic) + numberSize(batchPartition, int64(p.item.Partition)) + numberSize(batchEphemeral, fleeting)
-	dst = appendHead(dst, responseBatches, size)
-	dst = appendText(dst, batchTopic, p.item.Topic)
-	dst = appendNumber(dst, batchPartition, int64(p.item.Partition))
-	return appendNumber(dst, batchEphemeral, fleeting)
+	size += packed.TextSize(batchTopic, p.item.Topic) + packed.NumberSize(batchPartition, int64(p.item.Partition)) + packed.NumberSize(batchEphemeral, fleeting)
+	dst = packed.AppendHead(dst, responseBatches, size)
+	dst = packed.AppendText(dst, batchTopic, p.item.Topic)
+	dst = packed.AppendNumber(dst, batchPartition, int64(p.item.Partition))
+	return packed.AppendNumber(dst, batchEphemeral, fleeting)
 }
 
 // noticeKinds are the kinds by those of pubsub.
@@ -237,12 +238,12 @@ var noticeKinds = map[pubsub.NoticeKind]parleyv1.NoticeKind{
 
 func appendNotice(dst []byte, n *pubsub.Notice) []byte {
 	kind := int64(noticeKinds[n.Kind])
-	size := numberSize(noticeKind, kind) + textSize(noticeTopic, n.Topic) + numberSize(noticePartition, int64(n.Partition)) +
-		numberSize(noticeFrom, int64(n.From)) + numberSize(noticeTo, int64(n.To))
-	dst = appendHead(dst, responseNotices, size)
-	dst = appendNumber(dst, noticeKind, kind)
-	dst = appendText(dst, noticeTopic, n.Topic)
-	dst = appendNumber(dst, noticePartition, int64(n.Partition))
-	dst = appendNumber(dst, noticeFrom, int64(n.From))
-	return appendNumber(dst, noticeTo, int64(n.To))
+	size := packed.NumberSize(noticeKind, kind) + packed.TextSize(noticeTopic, n.Topic) + packed.NumberSize(noticePartition, int64(n.Partition)) +
+		packed.NumberSize(noticeFrom, int64(n.From)) + packed.NumberSize(noticeTo, int64(n.To))
+	dst = packed.AppendHead(dst, responseNotices, size)
+	dst = packed.AppendNumber(dst, noticeKind, kind)
+	dst = packed.AppendText(dst, noticeTopic, n.Topic)
+	dst = packed.AppendNumber(dst, noticePartition, int64(n.Partition))
+	dst = packed.AppendNumber(dst, noticeFrom, int64(n.From))
+	return packed.AppendNumber(dst, noticeTo, int64(n.To))
 }
