@@ -29,6 +29,8 @@ type wireRig struct {
 	client *client.Client
 	cut    func() // all connections
 
+	transport http.RoundTripper // to the server
+
 	mu       sync.Mutex
 	requests []string                                  // path and body, in order
 	fault    func(path string, n int) http.HandlerFunc // instead of the answer; nil = none
@@ -54,6 +56,7 @@ func queueRig(t *testing.T, f func(r *wireRig)) {
 		r.cut = home.cut
 		srv := &http.Server{Handler: http.HandlerFunc(r.serve)}
 		transport := &http.Transport{DialContext: wire.Dial}
+		r.transport = transport
 		var work sync.WaitGroup
 		work.Go(func() { _ = queues.Run(ctx) })
 		work.Go(func() { _ = lives.Run(ctx) })

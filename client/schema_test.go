@@ -32,7 +32,7 @@ func TestSchemas(t *testing.T) {
 		case answer == "":
 			w.WriteHeader(http.StatusNoContent)
 		}
-		_, _ = io.WriteString(w, answer)
+		_, _ = w.Write(Later([]byte(answer)))
 	}))
 	defer srv.Close()
 	c, err := New(srv.URL, Options{})

@@ -27,11 +27,12 @@ import (
 // groupRig is consumer groups behind the door, a client of them, and faults between.
 type groupRig struct {
 	*testing.T
-	topics *topic.Registry
-	groups *stream.Groups
-	client *client.Client
-	cut    func()          // all connections
-	life   context.Context //nolint:containedctx // of the loops
+	topics    *topic.Registry
+	groups    *stream.Groups
+	client    *client.Client
+	cut       func()            // all connections
+	transport http.RoundTripper // to the server
+	life      context.Context   //nolint:containedctx // of the loops
 
 	mu    sync.Mutex
 	fault func(*http.Request) http.HandlerFunc // instead of the answer; nil = none
@@ -62,6 +63,7 @@ func inGroups(t *testing.T, f func(r *groupRig)) {
 		r.cut = home.cut
 		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.handler(req, api)(w, req) })}
 		transport := &http.Transport{DialContext: wire.Dial}
+		r.transport = transport
 		var work sync.WaitGroup
 		work.Go(func() { _ = r.groups.Run(ctx) })
 		work.Go(func() { _ = hub.Run(ctx) })

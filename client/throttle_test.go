@@ -29,7 +29,7 @@ func TestLimits(t *testing.T) {
 		if !ok {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		_, _ = io.WriteString(w, answer)
+		_, _ = w.Write(Later([]byte(answer)))
 	}))
 	defer srv.Close()
 	c, err := New(srv.URL, Options{})

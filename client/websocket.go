@@ -95,6 +95,9 @@ func (s *session) take(f frame, places *Places) error {
 	if f.Notice != "" {
 		return s.give(Received{Notice: f.Notice})
 	}
+	if len(f.Events) == 0 && f.Cursor == "" {
+		return nil // of a kind that a later server has
+	}
 	if len(f.Events) == 0 { // the opening: the place before any event
 		s.cursor, s.alive = f.Cursor, true
 		places.Open(f.Cursor, f.Streams, s.Topics)

@@ -80,7 +80,8 @@ func settingsOf(n *yaml.Node) (s queue.Settings, err error) {
 	if err != nil {
 		return s, invalid("", err.Error(), "write {max_attempts: 5}")
 	}
-	return s, json.Unmarshal(text, &s)
+	err = s.UnmarshalStrict(text)
+	return s, err
 }
 
 // queues loads which queues there are.

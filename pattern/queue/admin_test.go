@@ -318,8 +318,15 @@ func TestSettingsJSON(t *testing.T) {
 	if _, err := (Settings{Rate: "concurrency 5"}).Defaults(); parley.CodeOf(err) != parley.Invalid {
 		t.Errorf("a rate of places: %v", err)
 	}
-	if err := json.Unmarshal([]byte(`{"visibilty": "1m"}`), &patched); parley.CodeOf(err) != parley.Invalid {
+	if err := patched.UnmarshalStrict([]byte(`{"visibilty": "1m"}`)); parley.CodeOf(err) != parley.Invalid {
 		t.Errorf("a misspelt member: %v", err)
+	}
+	if err := patched.UnmarshalStrict([]byte(`{"retry": {"kind": "fixed", "dealy": "1s"}}`)); parley.CodeOf(err) != parley.Invalid {
+		t.Errorf("a misspelt member of retry: %v", err)
+	}
+	// What a later version answers is understood as far as it goes.
+	if err := json.Unmarshal([]byte(`{"color": [1], "visibility": "2m", "retry": {"kind": "fixed", "tone": 1}}`), &patched); err != nil || patched.Visibility != 2*time.Minute || patched.Retry.Kind != Fixed || patched.Rate != "5/s" {
+		t.Errorf("%+v, %v", patched, err)
 	}
 }
 

@@ -52,15 +52,20 @@ func partialJSON(e *parley.Event) []byte {
 
 // UnmarshalJSON implements json.Unmarshaler. Instead of event there may be data:
 // any JSON value, which becomes the event's data as application/json. A member
-// that is not known is refused. Errors: Invalid and TooLarge, naming the member.
-func (j *Job) UnmarshalJSON(b []byte) error {
-	var in jobJSON
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
-		if parley.CodeOf(err) != parley.Internal {
-			return err
-		}
+// that is not known is passed over: a later version wrote it. Errors: Invalid and
+// TooLarge, naming the member.
+func (j *Job) UnmarshalJSON(b []byte) error { return j.parse(b, false) }
+
+// UnmarshalStrict is UnmarshalJSON for what a user wrote: a member that is not known
+// is refused.
+func (j *Job) UnmarshalStrict(b []byte) error { return j.parse(b, true) }
+
+func (j *Job) parse(b []byte, strict bool) error {
+	in := struct {
+		jobJSON
+		Retry json.RawMessage `json:"retry"` // read below
+	}{}
+	if err := decoding(b, strict).Decode(&in); err != nil {
 		return parley.BadField("job", strings.TrimPrefix(err.Error(), "json: "), `send an object like {"data": {"to": "ann"}, "delay": "5s", "priority": 5}`)
 	}
 	if len(in.Event) > 0 && len(in.Data) > 0 {
@@ -68,7 +73,13 @@ func (j *Job) UnmarshalJSON(b []byte) error {
 	}
 	out := Job{
 		Delay: time.Duration(in.Delay), At: in.At, Priority: in.Priority, Key: in.Key, Unique: in.Unique,
-		Retry: in.Retry, MaxAttempts: in.MaxAttempts,
+		MaxAttempts: in.MaxAttempts,
+	}
+	if len(in.Retry) > 0 && string(in.Retry) != "null" {
+		out.Retry = new(Retry)
+		if err := out.Retry.parse(in.Retry, strict); err != nil {
+			return err
+		}
 	}
 	switch {
 	case len(in.Data) > 0:

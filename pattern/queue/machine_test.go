@@ -175,7 +175,7 @@ func (b *bench) command(c script.Case) string {
 		return "ok"
 	case "set":
 		s := Settings{}
-		if err := s.UnmarshalJSON([]byte(c.Rest)); err != nil {
+		if err := s.UnmarshalStrict([]byte(c.Rest)); err != nil {
 			return err.Error()
 		}
 		s, err := s.Defaults()

@@ -49,13 +49,13 @@ func (r *retryJSON) retry() Retry {
 // MarshalJSON implements json.Marshaler.
 func (r Retry) MarshalJSON() ([]byte, error) { return json.Marshal(r.json()) }
 
-// UnmarshalJSON implements json.Unmarshaler: a member that is not known is
-// refused. Errors: Invalid.
-func (r *Retry) UnmarshalJSON(b []byte) error {
+// UnmarshalJSON implements json.Unmarshaler. A member that is not known is passed
+// over: a later version wrote it. Errors: Invalid.
+func (r *Retry) UnmarshalJSON(b []byte) error { return r.parse(b, false) }
+
+func (r *Retry) parse(b []byte, strict bool) error {
 	var in retryJSON
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
+	if err := decoding(b, strict).Decode(&in); err != nil {
 		return parley.BadField("retry", strings.TrimPrefix(err.Error(), "json: "), `send an object like {"kind": "fixed", "delay": "5s"}`)
 	}
 	*r = in.retry()
@@ -86,20 +86,27 @@ func (s Settings) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON implements json.Unmarshaler. Members that are absent or null
-// keep the value that s has; retry is replaced as a whole. A member that is not
-// known is refused. Errors: Invalid.
-func (s *Settings) UnmarshalJSON(b []byte) error { return s.parse(b, true) }
+// UnmarshalJSON implements json.Unmarshaler, for what a server answers or a log
+// holds. Members that are absent or null keep the value that s has; retry is replaced
+// as a whole. A member that is not known is passed over: a later version wrote it.
+// Errors: Invalid.
+func (s *Settings) UnmarshalJSON(b []byte) error { return s.parse(b, false) }
 
-// parse reads settings; strict refuses unknown members, which is for users, not
-// for the log of a later version.
-func (s *Settings) parse(b []byte, strict bool) error {
-	var in settingsJSON
+// UnmarshalStrict is UnmarshalJSON for what a user wrote: a member that is not known
+// is refused. Errors: Invalid.
+func (s *Settings) UnmarshalStrict(b []byte) error { return s.parse(b, true) }
+
+func decoding(b []byte, strict bool) *json.Decoder {
 	d := json.NewDecoder(bytes.NewReader(b))
 	if strict {
 		d.DisallowUnknownFields()
 	}
-	if err := d.Decode(&in); err != nil {
+	return d
+}
+
+func (s *Settings) parse(b []byte, strict bool) error {
+	var in settingsJSON
+	if err := decoding(b, strict).Decode(&in); err != nil {
 		return badMember("settings", err, `send an object like {"max_attempts": 5, "visibility": "30s"}`)
 	}
 	set(&s.MaxAttempts, in.MaxAttempts)

@@ -37,6 +37,15 @@ func decodeStrict(body []byte, into any) error {
 	return parley.BadField("body", err.Error(), "send a JSON object")
 }
 
+// strictly has a value decoded that passes over what it does not know, unless it is
+// told that a user wrote it.
+type strictly struct {
+	into interface{ UnmarshalStrict(b []byte) error }
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *strictly) UnmarshalJSON(b []byte) error { return s.into.UnmarshalStrict(b) }
+
 // answerJSON writes a value.
 func answerJSON(w http.ResponseWriter, status int, v any) error {
 	body, err := json.Marshal(v)

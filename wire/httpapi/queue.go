@@ -230,7 +230,7 @@ func (a *API) queuePut(c *door.Call) error {
 		if body.Len() == 0 {
 			return nil
 		}
-		return decodeStrict(body.Bytes(), s)
+		return decodeStrict(body.Bytes(), &strictly{s})
 	})
 	if err != nil {
 		return err

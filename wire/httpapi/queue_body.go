@@ -112,7 +112,7 @@ func jobEntries(h http.Header, body []byte) ([]queue.Job, error) {
 	}
 	list := make([]queue.Job, len(in.Jobs))
 	for i, raw := range in.Jobs {
-		if err := decodeStrict(raw, &list[i]); err != nil {
+		if err := decodeStrict(raw, &strictly{&list[i]}); err != nil {
 			return nil, renamed(err, func(field string) string { return inJobs(i, field) })
 		}
 	}

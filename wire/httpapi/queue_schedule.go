@@ -68,7 +68,11 @@ func (a *API) scheduleShow(c *door.Call) error {
 
 func (a *API) schedulePut(c *door.Call) error {
 	var in queue.Schedule
-	if err := a.readJSON(c, &in); err != nil {
+	body := struct {
+		*queue.Schedule
+		Job strictly `json:"job"` // instead of that of Schedule
+	}{&in, strictly{&in.Job}}
+	if err := a.readJSON(c, &body); err != nil {
 		return err
 	}
 	name := c.R.PathValue("schedule")
