@@ -67,7 +67,7 @@ func (e *entry) balance(ctx context.Context) {
 			return
 		}
 		others, owned := e.missing()
-		if len(others) > 0 && e.r.catchUp(ctx) != nil {
+		if len(others) > 0 && e.r.roll.CatchUp(ctx) != nil {
 			continue // what it could not run it does not ask for
 		}
 		for _, part := range others {

@@ -122,25 +122,11 @@ func (r *Registry) Run(ctx context.Context) error {
 	defer tasks.Wait()
 	defer cancel()
 	defer r.opt.Topics.Watch(r.grown)()
-	for ctx.Err() == nil {
-		at := r.place() // before the look: what is folded after it ends the wait
+	return r.roll.Follow(ctx, func() {
 		for _, e := range r.unstarted() {
 			tasks.Go(func() { r.keep(ctx, e) })
 		}
-		err := r.log.Wait(ctx, at)
-		if err == nil {
-			err = r.catchUp(ctx)
-		}
-		switch {
-		case err == nil || ctx.Err() != nil:
-		case parley.CodeOf(err) == parley.Damaged:
-			return err
-		default:
-			r.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot follow the pipes", slog.Any("error", err))
-			pause(ctx, time.Second)
-		}
-	}
-	return nil
+	})
 }
 
 // The pauses between two tries, doubling.

@@ -167,7 +167,7 @@ func (o *owner) tellRetired(ctx context.Context, revision uint64) (r retired, er
 // gather has all other owners retire, and gives the place of the pipe in all
 // partitions.
 func (o *owner) gather(ctx context.Context, a adopted, revision uint64) ([]laneKept, error) {
-	if err := o.r.catchUp(ctx); err != nil { // an owner before may have made the pipe wider
+	if err := o.r.roll.CatchUp(ctx); err != nil { // an owner before may have made the pipe wider
 		return nil, err
 	}
 	rec, _, _ := o.e.now()

@@ -211,7 +211,7 @@ func (r *Registry) read(ctx context.Context, name string, text []byte, origin Or
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
-	if err := r.catchUp(ctx); err != nil {
+	if err := r.roll.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	return r.opt.check(name, text, origin, r.shared(r.copy(), usesOf(string(text))))

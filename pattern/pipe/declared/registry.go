@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/roll"
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/pattern/pipe"
@@ -47,13 +48,11 @@ type Registry struct {
 	log  parley.Log
 	host shard.Host
 	opt  Options
-	turn chan struct{} // a place for one writer at a time
+	roll *roll.Roll // of RegistryStream
 
 	mu      sync.Mutex // never held over a call that can wait
 	catalog catalog
 	entries map[string]*entry
-	next    parley.Position // to fold on from
-	newest  parley.Position // base of the newest batch, or Empty
 }
 
 // NewRegistry makes a registry over a log; the host runs its pipes.
@@ -76,10 +75,9 @@ func NewRegistry(log parley.Log, host shard.Host, o Options) (*Registry, error) 
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return &Registry{
-		log: log, host: host, opt: o, turn: make(chan struct{}, 1),
-		catalog: catalog{pipes: map[string]record{}}, entries: map[string]*entry{}, newest: parley.Empty,
-	}, nil
+	r := &Registry{log: log, host: host, opt: o, catalog: catalog{pipes: map[string]record{}}, entries: map[string]*entry{}}
+	r.roll = roll.New(log, roll.Options{Stream: RegistryStream, Lock: &r.mu, Take: r.take, ID: topic.NewID, Now: o.Now, Logger: o.Logger})
+	return r, nil
 }
 
 // Load reads which pipes there are, and removes what an interrupted deletion has
@@ -93,7 +91,7 @@ func (r *Registry) Load(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.catchUp(ctx); err != nil {
+	if err := r.roll.CatchUp(ctx); err != nil {
 		return err
 	}
 	for _, s := range streams {
@@ -133,7 +131,7 @@ func (r *Registry) find(ctx context.Context, name string) (*entry, error) {
 	if e := r.entry(name); e != nil {
 		return e, nil
 	}
-	if err := r.catchUp(ctx); err != nil {
+	if err := r.roll.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	if e := r.entry(name); e != nil {

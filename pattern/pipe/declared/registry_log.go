@@ -5,50 +5,12 @@ import (
 	"maps"
 
 	"github.com/parleyhq/parley"
-	"github.com/parleyhq/parley/base/topic"
 )
 
-// maxConflicts bounds how often a write starts over because another node was first;
-// each time somebody got through.
-const maxConflicts = 1000
-
-// write decides on the state as it is, appends the event by compare-and-append, and
-// folds it. Within a process one write goes at a time, since of two at once one is
-// bound to fail. decide has the catalog for itself, and may take its time.
+// write decides on the state as it is. decide has the catalog for itself, and may take
+// its time.
 func (r *Registry) write(ctx context.Context, decide func(*catalog) (*parley.Event, error)) error {
-	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	for range maxConflicts {
-		if err := r.catchUp(ctx); err != nil {
-			return err
-		}
-		r.mu.Lock()
-		expect := r.newest
-		r.mu.Unlock()
-		event, err := decide(r.copy())
-		if err != nil || event == nil {
-			return err
-		}
-		now := r.opt.Now()
-		event.ID, event.Time = topic.NewID(now), now.UTC()
-		batch, err := parley.NewBatch(now, *event)
-		if err != nil {
-			return err
-		}
-		_, err = r.log.Append(ctx, parley.Write{Stream: parley.Stream{Name: RegistryStream}, Expect: expect, Batch: batch})
-		if err != nil && parley.CodeOf(err) == parley.Conflict {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		return r.catchUp(ctx)
-	}
-	return parley.Errorf(parley.Conflict, "other nodes changed pipes %d times in between", maxConflicts)
+	return r.roll.Write(ctx, func() (*parley.Event, error) { return decide(r.copy()) })
 }
 
 // copy gives a catalog of the caller's own.
@@ -60,57 +22,13 @@ func (r *Registry) copy() *catalog {
 	return &c
 }
 
-const foldBytes = 1 << 20 // of the stream in one read
-
-// catchUp folds what the stream holds beyond what was folded.
-func (r *Registry) catchUp(ctx context.Context) error {
-	for {
-		run, err := r.log.Read(ctx, r.place(), foldBytes)
-		if err != nil {
-			return err
-		}
-		if run.Empty() {
-			return nil
-		}
-		err = r.fold(ctx, run)
-		run.Release()
-		if err != nil {
-			return err
-		}
+// take folds one event. It is called with mu held.
+func (r *Registry) take(ctx context.Context, e *parley.Event, _ parley.Position) error {
+	event := e.Clone() // definitions outlive the read
+	if err := r.catalog.apply(&event); err != nil {
+		return err
 	}
-}
-
-func (r *Registry) place() parley.Place {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return parley.Place{Stream: parley.Stream{Name: RegistryStream}, At: r.next}
-}
-
-// fold folds the batches of a run. Two runs may overlap: what was folded already is
-// passed over.
-func (r *Registry) fold(ctx context.Context, run parley.Run) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for batch := range run.Batches() {
-		if batch.Base() < r.next {
-			continue
-		}
-		for rec, err := range batch.Records() {
-			if err != nil {
-				return err
-			}
-			event, err := rec.Event()
-			if err != nil {
-				return err
-			}
-			event = event.Clone() // definitions outlive the run
-			if err := r.catalog.apply(&event); err != nil {
-				return err
-			}
-			r.follow(ctx, event.Subject)
-		}
-		r.next, r.newest = batch.Next(), batch.Base()
-	}
+	r.follow(ctx, event.Subject)
 	return nil
 }
 
