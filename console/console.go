@@ -22,7 +22,7 @@ const Policy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-act
 
 // screens are the addresses that answer the page; {} stands for one segment that is
 // not empty. The same list is in ui/src/router.ts.
-var screens = []string{"/", "/topics", "/topics/{}", "/queues", "/queues/{}", "/groups", "/groups/{}", "/limits", "/limits/{}", "/lab"}
+var screens = []string{"/", "/topics", "/topics/{}", "/queues", "/queues/{}", "/groups", "/groups/{}", "/pipes", "/pipes/{}", "/limits", "/limits/{}", "/lab"}
 
 // media are the types of what dist may hold.
 var media = map[string]string{

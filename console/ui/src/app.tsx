@@ -34,6 +34,7 @@ export function App() {
   useEffect(() => {
     document.title = [place.value.segments[1], screen?.title, 'Parley'].filter(Boolean).join(' · ');
   });
+  useEffect(() => document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }), [at]); // where screens do not fit beside each other
   return (
     <div class="shell" onClick={follow}>
       <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById('main')?.focus(); }}>Skip to content</a>

@@ -1,44 +1,11 @@
-import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import { json, problemOf, send, type Problem } from '../../api';
-import { Code, type Snippet } from '../../code';
+import { json, send } from '../../api';
+import { Confirm } from '../../confirm';
 import { count } from '../../format';
-import { Dialog, ErrorPanel } from '../../ui';
 import { queuePath, type Queue, type State } from './model';
 import { deleteQueue, pauseQueue, purgeQueue } from './snippets';
 
 interface Props { queue: Queue; onClose: () => void; onDone: () => void }
-
-/** Asks before something is done that workers notice. */
-function Confirm({ title, action, danger, disabled, of, run, onClose, onDone, children }: { title: string; action: string; danger?: boolean; disabled?: boolean; of: Snippet; run: () => Promise<unknown>; onClose: () => void; onDone: () => void; children: ComponentChildren }) {
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [busy, setBusy] = useState(false);
-  const submit = async (e: Event) => {
-    e.preventDefault();
-    setBusy(true);
-    try {
-      await run();
-      onClose();
-      onDone();
-    } catch (err) {
-      setProblem(problemOf(err));
-      setBusy(false);
-    }
-  };
-  return (
-    <Dialog title={title} onClose={onClose}>
-      <form class="stack" onSubmit={submit}>
-        {children}
-        {problem && <ErrorPanel problem={problem} />}
-        <Code of={of} />
-        <div class="actions">
-          <button type="button" onClick={onClose}>Cancel</button>
-          <button class={danger ? 'danger' : 'primary'} disabled={busy || disabled}>{action}</button>
-        </div>
-      </form>
-    </Dialog>
-  );
-}
 
 export function PauseDialog({ queue, ...rest }: Props) {
   const on = !queue.paused;
