@@ -2,7 +2,6 @@ package topic
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,61 +10,19 @@ import (
 	"github.com/parleyhq/parley"
 )
 
-const foldBytes = 1 << 20 // of $topics in one read
-
-// catchUp folds what $topics holds beyond what was folded.
-func (r *Registry) catchUp(ctx context.Context) error {
-	for {
-		r.mu.RLock()
-		at := parley.Place{Stream: parley.Stream{Name: TopicsStream}, At: r.fold.next}
-		r.mu.RUnlock()
-		run, err := r.log.Read(ctx, at, foldBytes)
-		if err != nil {
-			return err
-		}
-		if run.Empty() {
-			return nil
-		}
-		err = r.foldRun(run)
-		run.Release()
-		r.watchers.deliver()
-		if err != nil {
-			return err
-		}
+// take folds one event of $topics. It is called with mu held.
+func (r *Registry) take(_ context.Context, e *parley.Event, _ parley.Position) error {
+	done, err := r.machine.apply(e)
+	if err != nil {
+		return err
 	}
-}
-
-// foldRun folds the batches of a run. Two may be under way with overlapping
-// runs: what the other one folded is passed over.
-func (r *Registry) foldRun(run parley.Run) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for batch := range run.Batches() {
-		if batch.Base() < r.fold.next {
-			continue
+	if done.topic != nil {
+		r.watchers.push(done)
+	}
+	if done.removed {
+		for _, p := range done.topic.Partitions {
+			r.holds.forget(p.Stream)
 		}
-		for rec, err := range batch.Records() {
-			if err != nil {
-				return err
-			}
-			event, err := rec.Event()
-			if err != nil {
-				return err
-			}
-			done, err := r.machine.apply(&event)
-			if err != nil {
-				return err
-			}
-			if done.topic != nil {
-				r.watchers.push(done)
-			}
-			if done.removed {
-				for _, p := range done.topic.Partitions {
-					r.holds.forget(p.Stream)
-				}
-			}
-		}
-		r.fold = fold{next: batch.Next(), newest: batch.Base()}
 	}
 	return nil
 }
@@ -161,42 +118,19 @@ func (w *watchers) deliver() {
 }
 
 // Run follows $topics, which other nodes write too, and every
-// Options.RetainEvery applies retention and compacts what is worth it. It returns nil when ctx ends, and an error only when
-// $topics cannot be understood; what the log cannot do for the moment is logged
-// and tried again.
+// Options.RetainEvery applies retention and compacts what is worth it. It returns nil
+// when ctx ends, and an error only when $topics cannot be understood; what the log
+// cannot do for the moment is logged and tried again.
 func (r *Registry) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var loops sync.WaitGroup
 	loops.Go(func() { r.retainLoop(ctx) })
 	loops.Go(func() { r.compactLoop(ctx) })
-	err := r.follow(ctx)
+	err := r.roll.Follow(ctx, nil)
 	stop()
 	loops.Wait()
 	return err
-}
-
-const retryAfter = time.Second // before the log is asked again after an error
-
-func (r *Registry) follow(ctx context.Context) error {
-	for {
-		err := r.catchUp(ctx)
-		if err == nil {
-			r.mu.RLock()
-			at := parley.Place{Stream: parley.Stream{Name: TopicsStream}, At: r.fold.next}
-			r.mu.RUnlock()
-			err = r.log.Wait(ctx, at)
-		}
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case parley.CodeOf(err) == parley.Damaged:
-			return err
-		case err != nil:
-			r.opts.Logger.Warn("following topics failed", slog.Any("error", err))
-			wait(ctx, retryAfter)
-		}
-	}
 }
 
 // wait waits for d, or until ctx ends.

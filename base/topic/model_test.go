@@ -102,7 +102,7 @@ func (w *world) publish(t *rapid.T) {
 
 func (w *world) check(t *rapid.T) {
 	for _, r := range w.nodes {
-		if err := r.catchUp(context.Background()); err != nil {
+		if err := r.roll.CatchUp(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,6 +9,18 @@ import (
 	"github.com/parleyhq/parley"
 )
 
+// maxConflicts bounds how often a write starts over because another node was
+// first; each time somebody got through.
+const maxConflicts = 1000
+
+const foldBytes = 1 << 20 // of a stream in one read
+
+// fold is how far $publish was read.
+type fold struct {
+	next   parley.Position // to read on from
+	newest parley.Position // base of the newest batch, or Empty
+}
+
 // TopicEvents are the events of one topic in a request to several.
 type TopicEvents struct {
 	Topic  string

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/roll"
 )
 
 // DefaultRetain is how often retention is applied by default.
@@ -66,11 +67,10 @@ type Registry struct {
 
 	mu        sync.RWMutex // never held over a call that can wait
 	machine   *machine
-	fold      fold
 	ephemeral map[string]*ephemeral
 	lastLocal uint64 // the newest number of an ephemeral stream
 
-	turn      chan struct{} // a place for one writer of $topics at a time
+	roll      *roll.Roll // of $topics
 	watchers  watchers
 	holds     holds
 	elsewhere func(context.Context) (map[parley.Stream][]Hold, error) // nil: there are no others
@@ -78,18 +78,15 @@ type Registry struct {
 	claims    claims                                                  // of Publish
 }
 
-// fold is how far $topics was read.
-type fold struct {
-	next   parley.Position // to read on from
-	newest parley.Position // base of the newest batch, or Empty
-}
-
 // New makes a registry over a log.
 func New(log parley.Log, opts Options) *Registry {
 	opts.defaults()
 	r := &Registry{log: log, opts: opts, machine: newMachine(), ephemeral: make(map[string]*ephemeral)}
-	r.fold.newest, r.commits.fold.newest = parley.Empty, parley.Empty
-	r.turn, r.commits.turn = make(chan struct{}, 1), make(chan struct{}, 1)
+	r.roll = roll.New(log, roll.Options{
+		Stream: TopicsStream, Lock: &r.mu, Take: r.take, ID: NewID, Now: opts.Now, Logger: opts.Logger,
+		Taken: func(context.Context) func() { return r.watchers.deliver },
+	})
+	r.commits.fold.newest, r.commits.turn = parley.Empty, make(chan struct{}, 1)
 	r.lastLocal = EphemeralNumber
 	return r
 }
@@ -106,7 +103,7 @@ func (r *Registry) Load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.catchUp(ctx); err != nil {
+	if err := r.roll.CatchUp(ctx); err != nil {
 		return err
 	}
 	return r.sweep(ctx, streams)
@@ -199,7 +196,7 @@ func (r *Registry) ensure(ctx context.Context, name string) (*Topic, error) {
 	if IsEphemeral(name) {
 		return r.ensureEphemeral(name)
 	}
-	if err := r.catchUp(ctx); err != nil { // another node may have made it
+	if err := r.roll.CatchUp(ctx); err != nil { // another node may have made it
 		return nil, err
 	}
 	if t := r.get(name); t != nil {

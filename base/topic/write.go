@@ -88,59 +88,18 @@ func (r *Registry) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// maxConflicts bounds how often a write starts over because another node was
-// first; each time somebody got through.
-const maxConflicts = 1000
-
-// write decides on the state as it is, appends the event by compare-and-append,
-// folds it, and gives the topic as it is then. Within a process one write goes
-// at a time, since of two at once one is bound to fail.
+// write decides on the state as it is, and gives the topic as it is then.
 func (r *Registry) write(ctx context.Context, name string, decide func(*machine) (*parley.Event, error)) (Topic, error) {
-	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
-	case <-ctx.Done():
-		return Topic{}, ctx.Err()
-	}
-	for range maxConflicts {
-		if err := r.catchUp(ctx); err != nil {
-			return Topic{}, err
-		}
+	deleted := false
+	err := r.roll.Write(ctx, func() (*parley.Event, error) {
 		r.mu.RLock()
+		defer r.mu.RUnlock()
 		event, err := decide(r.machine)
-		expect := r.fold.newest
-		r.mu.RUnlock()
-		if err != nil {
-			return Topic{}, err
-		}
-		if event == nil {
-			return r.Get(name)
-		}
-		err = r.appendTopics(ctx, expect, event)
-		if parley.CodeOf(err) == parley.Conflict {
-			continue
-		}
-		if err != nil {
-			return Topic{}, err
-		}
-		if err := r.catchUp(ctx); err != nil {
-			return Topic{}, err
-		}
-		if event.Type == TypeDeleted {
-			return Topic{}, nil
-		}
-		return r.Get(name)
+		deleted = event != nil && event.Type == TypeDeleted
+		return event, err
+	})
+	if err != nil || deleted {
+		return Topic{}, err
 	}
-	return Topic{}, parley.Errorf(parley.Conflict, "other nodes changed topics %d times in between", maxConflicts)
-}
-
-func (r *Registry) appendTopics(ctx context.Context, expect parley.Position, e *parley.Event) error {
-	now := r.opts.Now()
-	e.ID, e.Time = NewID(now), now.UTC()
-	batch, err := parley.NewBatch(now, *e)
-	if err != nil {
-		return err
-	}
-	_, err = r.log.Append(ctx, parley.Write{Stream: parley.Stream{Name: TopicsStream}, Expect: expect, Batch: batch})
-	return err
+	return r.Get(name)
 }
