@@ -3,6 +3,7 @@ package parley
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 	"time"
 )
 
@@ -23,6 +24,15 @@ type Builder struct {
 // Reset forgets what was added. The batches made before stay valid only if the
 // builder is not used again, or if they were cloned.
 func (b *Builder) Reset() { b.buf, b.count, b.first, b.max = b.buf[:0], 0, 0, 0 }
+
+// Grow makes room for so many bytes of records, up to what a batch may have, so that the
+// buffer has not to grow for each of them.
+func (b *Builder) Grow(bytes int) {
+	if b.count == 0 {
+		b.buf = b.buf[:0]
+	}
+	b.buf = slices.Grow(b.buf, min(max(bytes, 0)+BatchHeader, MaxBatchBytes-len(b.buf)))
+}
 
 // Len is the number of events added.
 func (b *Builder) Len() int { return b.count }

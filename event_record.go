@@ -70,7 +70,7 @@ func boolInt(b bool) int {
 // is returned: for a structured value that is no CloudEvent. Data aliases the
 // record.
 func (r Record) Event() (Event, error) {
-	if r.structured() {
+	if r.Structured() {
 		e, err := ParseJSON(r.Value)
 		if err != nil {
 			return Event{}, Errorf(Damaged, "record at %d: %w", r.Position, err)
@@ -96,11 +96,12 @@ func (r Record) Event() (Event, error) {
 	return e, nil
 }
 
-// structured says that the value is a whole event. An event in binary mode may
-// have data of that type too: then its attributes are there, and count.
-func (r Record) structured() bool {
+// Structured says that the value is a whole event. Of any other record Event never fails.
+// An event in binary mode may have data of that type too: then its attributes are
+// there, and count.
+func (r Record) Structured() bool {
 	contentType, ok := r.Header("content-type")
-	if !ok || mediaTypeOf(string(contentType)) != StructuredType {
+	if !ok || string(contentType) == "application/json" || mediaTypeOf(string(contentType)) != StructuredType {
 		return false
 	}
 	_, binary := r.Header("ce_specversion")
@@ -144,35 +145,4 @@ func (r Record) complete(e *Event) {
 	if e.Type == "" {
 		e.Type = "parley.record"
 	}
-}
-
-// ContentType gives the DataContentType of the record's event, without making the event
-// of a record in binary mode.
-func (r Record) ContentType() string {
-	if r.structured() {
-		e, _ := r.Event()
-		return e.DataContentType
-	}
-	known := ""
-	rest := r.headers
-	for range r.count {
-		name, after, _ := cutBytes(rest) // checked by cutRecord
-		value, after, _ := cutBytes(after)
-		if rest = after; string(name) != "content-type" {
-			continue
-		}
-		if said := internedType(value); said == "" || checkAttribute("datacontenttype", said) == nil {
-			known = said
-		}
-	}
-	return known
-}
-
-// internedType is text, without an allocation for what most events have.
-func internedType(value []byte) string {
-	const most = "application/json"
-	if string(value) == most {
-		return most
-	}
-	return string(value)
 }

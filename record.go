@@ -97,6 +97,9 @@ func cutRecord(b []byte) (Record, []byte, error) {
 }
 
 func cutVarint(b []byte) (int64, []byte, error) {
+	if len(b) > 0 && b[0] < 0x80 { // nearly always
+		return int64(b[0]>>1) ^ -int64(b[0]&1), b[1:], nil
+	}
 	v, n := binary.Varint(b)
 	if n <= 0 {
 		return 0, b, errRecord

@@ -105,7 +105,7 @@ func (b *broker) through(ctx context.Context, stages string, pass int) error {
 	if _, _, err := b.pipes.Put(ctx, name, []byte(text), declared.PutOptions{}); err != nil {
 		return err
 	}
-	tick := time.NewTicker(2 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond) // its figures say how far behind it is, for which they read on
 	defer tick.Stop()
 	for {
 		s, err := b.pipes.Stats(ctx, name)

@@ -1,8 +1,10 @@
 package pubsub
 
 import (
+	"iter"
 	"sort"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/cursor"
 )
 
@@ -22,6 +24,25 @@ type Chunk struct {
 	*Item
 	First    int
 	Fleeting bool // of an ephemeral topic: its events do not move the cursor
+
+	from parley.Position // of the first event, if they are records
+}
+
+// Records gives the chunk's events as they stand in their batch, to a subscription that
+// asked for records. What of the batch cannot be read ends it with an error.
+func (c Chunk) Records() iter.Seq2[parley.Record, error] {
+	return func(yield func(parley.Record, error) bool) {
+		for r, err := range c.batch.Records() {
+			if (err != nil || r.Position >= c.from) && !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// Passed moves the delivery's cursor behind a record of a chunk, as Advance does.
+func (d *Delivery) Passed(c Chunk, r parley.Record) {
+	d.Advance(&View{Item: c.Item, Position: r.Position})
 }
 
 // Empty says that the reader has caught up.
@@ -45,6 +66,10 @@ func (c Chunk) Views() []View {
 
 // add appends an item for a place; what cannot be decoded is told as a gap.
 func (d *Delivery) add(p *place, it *Item) {
+	if d.sub.records {
+		d.Chunks = append(d.Chunks, Chunk{Item: it, from: p.at, Fleeting: p.fleeting})
+		return
+	}
 	events, err := it.Events()
 	i := sort.Search(len(events), func(i int) bool { return events[i].Position >= p.at })
 	if i < len(events) {

@@ -24,6 +24,9 @@ type Request struct {
 	// Ephemeral also takes what is published to ~NAME for each name of Topics.
 	// Those events are not stored and do not move the cursor.
 	Ephemeral bool
+	// Records leaves the events of batches as they are: who reads takes Chunk.Records,
+	// and nothing else of a Delivery's chunks.
+	Records bool
 	// Strict refuses a cursor whose place cannot be kept (Trimmed, BadCursor).
 	// Otherwise the first Delivery begins with Notices.
 	Strict bool
@@ -41,7 +44,7 @@ func (h *Hub) Subscribe(ctx context.Context, r Request) (*Subscription, error) {
 	if err := h.checkPartition(r, list); err != nil {
 		return nil, err
 	}
-	s := &Subscription{hub: h, only: r.Partition}
+	s := &Subscription{hub: h, only: r.Partition, records: r.Records}
 	marks, err := s.open(&r)
 	if err != nil {
 		return nil, err

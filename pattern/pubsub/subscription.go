@@ -23,6 +23,8 @@ type Subscription struct {
 	wide   *patterns // nil when all topics are named and exist
 	only   *int      // the one partition that is read; nil = all
 
+	records bool // of what it gives, not events
+
 	mu     sync.Mutex
 	parked bool
 	wake   Waker

@@ -31,11 +31,22 @@ type lane struct {
 
 // arrival is some events of a source, and the place behind them.
 type arrival struct {
-	lane   int
-	events []parley.Event
-	cursor string         // "" = the source has no places
-	places []parley.Place // at or before that place
-	err    error
+	lane    int
+	events  []parley.Event
+	records []parley.Record // in place of events, of topics
+	cursor  string          // "" = the source has no places
+	places  []parley.Place  // at or before that place
+	err     error
+}
+
+func (a *arrival) len() int { return len(a.events) + len(a.records) }
+
+// first gives the first event. Records were looked at by the lane.
+func (a *arrival) first() (parley.Event, error) {
+	if len(a.records) > 0 {
+		return a.records[0].Event()
+	}
+	return a.events[0], nil
 }
 
 // Bounds of one arrival; a single event may be larger.
@@ -56,7 +67,7 @@ func (o *owner) subscribe(ctx context.Context, s graph.Spec, cursor string, era 
 			return nil, err
 		}
 	}
-	return o.r.opt.Hub.Subscribe(ctx, pubsub.Request{Topics: s.Words("name"), From: from, Partition: o.only(era)})
+	return o.r.opt.Hub.Subscribe(ctx, pubsub.Request{Topics: s.Words("name"), From: from, Partition: o.only(era), Records: true})
 }
 
 // only is the partition that the owner reads; nil is all.
@@ -140,27 +151,37 @@ func (l *lane) nextOfTopic(ctx context.Context, to chan<- arrival) error {
 		if n.Kind == pubsub.Reset {
 			return &parley.Error{Code: parley.BadCursor, Field: "pipe", Detail: "the place that the pipe had in " + n.Topic + " cannot be read: " + n.Err().Error(), Fix: "put the pipe with another from: in its source, to begin there"}
 		}
-		l.o.meter.lose()
-		l.o.r.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "events were gone before a pipe had read them", slog.String("pipe", l.o.e.name), slog.String("topic", n.Topic), slog.String("what", n.Kind.String()))
+		l.lost(ctx, n.Topic, n.Kind)
 	}
 	a, size := arrival{lane: l.index, places: before}, 0
 	for _, c := range d.Chunks {
-		views := c.Views()
-		for i := range views {
-			v := &views[i]
-			a.events = append(a.events, v.Event.Clone())
-			size += len(v.Data) + 200
-			d.Advance(v)
-			if len(a.events) >= l.most() || size >= chunkBytes {
+		for r, err := range c.Records() {
+			if err == nil && r.Structured() {
+				_, err = r.Event()
+			}
+			if err != nil { // the rest of the batch cannot be read
+				l.lost(ctx, c.Topic, pubsub.Gap)
+				break
+			}
+			a.records = append(a.records, r)
+			size += len(r.Value) + 200
+			d.Passed(c, r)
+			if len(a.records) >= l.most() || size >= chunkBytes {
 				a.cursor = d.Cursor()
 				l.give(ctx, to, a)
-				a.events, size = nil, 0
+				a.records, size = nil, 0
 			}
 		}
 	}
 	a.cursor, a.places = l.sub.Cursor(), l.sub.Places()
 	l.give(ctx, to, a) // without events too: the place has moved
 	return ctx.Err()
+}
+
+// lost tells of events that the pipe does not get.
+func (l *lane) lost(ctx context.Context, topic string, what pubsub.NoticeKind) {
+	l.o.meter.lose()
+	l.o.r.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "events were gone before a pipe had read them", slog.String("pipe", l.o.e.name), slog.String("topic", topic), slog.String("what", what.String()))
 }
 
 func (l *lane) most() int {

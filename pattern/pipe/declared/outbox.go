@@ -26,36 +26,61 @@ type outbox struct {
 
 // outgoing is an event on its way to a topic.
 type outgoing struct {
-	event parley.Event
-	sink  int // of the plan; −1 = it is a letter
+	topic.Outgoing
+	sink int // of the plan; −1 = it is a letter
+}
+
+func (g *outgoing) size() int {
+	if g.Record != nil {
+		return g.Record.Size()
+	}
+	return len(g.Event.Data) + 200
 }
 
 func newOutbox() *outbox {
 	return &outbox{to: map[string][]outgoing{}, writes: map[string][]parley.Write{}}
 }
 
-func (b *outbox) eventsTo(name string) []parley.Event {
+func (b *outbox) eventsTo(name string) ([]parley.Event, error) {
 	events := make([]parley.Event, len(b.to[name]))
-	for i, g := range b.to[name] {
-		events[i] = g.event
+	var err error
+	for i := range b.to[name] {
+		if events[i], err = b.to[name][i].Whole(); err != nil {
+			return nil, err
+		}
 	}
-	return events
+	return events, nil
 }
 
-func (b *outbox) add(name string, sink int, events []parley.Event) {
+func (b *outbox) outgoingTo(name string) []topic.Outgoing {
+	all := make([]topic.Outgoing, len(b.to[name]))
+	for i := range all {
+		all[i] = b.to[name][i].Outgoing
+	}
+	return all
+}
+
+// add takes events, and the records that some are in: see graph.Output.
+func (b *outbox) add(name string, sink int, events []parley.Event, records []*parley.Record) {
 	if !slices.Contains(b.order, name) {
 		b.order = append(b.order, name)
 	}
 	delete(b.writes, name)
-	for _, e := range events {
-		b.to[name] = append(b.to[name], outgoing{e, sink})
-		b.bytes += len(e.Data) + 200
+	list := b.to[name]
+	for i := range events {
+		g := outgoing{topic.Outgoing{Event: events[i]}, sink}
+		if i < len(records) && records[i] != nil {
+			g.Event, g.Record = parley.Event{}, records[i]
+		}
+		list = append(list, g)
+		b.bytes += g.size()
 	}
+	b.to[name] = list
 	b.events += int64(len(events))
 }
 
 func (b *outbox) letter(name string, e parley.Event) {
-	b.add(name, -1, []parley.Event{e})
+	b.add(name, -1, []parley.Event{e}, nil)
 	b.events--
 	b.dead++
 }
@@ -99,7 +124,7 @@ func (w *worker) sift(ctx context.Context) error {
 			if w.out.writes[name] != nil || len(w.out.to[name]) == 0 {
 				continue
 			}
-			writes, err := w.o.r.opt.Topics.Prepare(ctx, name, w.out.eventsTo(name))
+			writes, err := w.o.r.opt.Topics.Prepare(ctx, name, w.out.outgoingTo(name))
 			if err != nil && ofEvent(err) {
 				again, err = true, w.refuse(ctx, name)
 			}
@@ -119,7 +144,7 @@ func (w *worker) refuse(ctx context.Context, name string) error {
 	var good []outgoing
 	mended := false
 	for _, g := range list {
-		_, err := w.o.r.opt.Topics.Prepare(ctx, name, []parley.Event{g.event})
+		_, err := w.o.r.opt.Topics.Prepare(ctx, name, []topic.Outgoing{g.Outgoing})
 		switch {
 		case err == nil:
 			good = append(good, g)
@@ -127,12 +152,16 @@ func (w *worker) refuse(ctx context.Context, name string) error {
 			return err
 		case g.sink >= 0:
 			w.out.events--
-			if err := w.after(ctx)(w.m.Fail(ctx, time.Now(), g.sink, g.event, err, 1)); err != nil {
+			e, broken := g.Whole()
+			if broken != nil {
+				return broken
+			}
+			if err := w.after(ctx)(w.m.Fail(ctx, time.Now(), g.sink, e, err, 1)); err != nil {
 				return err
 			}
 		default:
-			g.event, mended = bare(g.event), true
-			if _, e := w.o.r.opt.Topics.Prepare(ctx, name, []parley.Event{g.event}); e != nil {
+			g.Event, mended = bare(g.Event), true
+			if _, e := w.o.r.opt.Topics.Prepare(ctx, name, []topic.Outgoing{g.Outgoing}); e != nil {
 				return e
 			}
 			good = append(good, g)
@@ -273,7 +302,10 @@ func (o *owner) ready(ctx context.Context, name string, out *outbox) ([]parley.W
 			return nil, err
 		}
 		if !ok {
-			_, _, err := o.r.opt.Topics.Publish(ctx, name, out.eventsTo(name), topic.PublishOptions{})
+			events, err := out.eventsTo(name)
+			if err == nil {
+				_, _, err = o.r.opt.Topics.Publish(ctx, name, events, topic.PublishOptions{})
+			}
 			return nil, err
 		}
 	}

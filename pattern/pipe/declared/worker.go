@@ -133,6 +133,7 @@ func (w *worker) open(ctx context.Context, read bool) error {
 		k := sink{tries: s.Number("retry", w.o.r.opt.Retry.Attempts)}
 		if s.Kind == "topic" {
 			k.topic = s.Text("name")
+			w.m.Records(len(w.sinks))
 		} else {
 			var err error
 			if k.put, k.one, err = local.OpenSink(ctx, s, w.o.env()); err != nil {
@@ -269,16 +270,19 @@ func (w *worker) take(ctx context.Context, a arrival) error {
 func (w *worker) feed(ctx context.Context, a arrival) error {
 	w.step()
 	begun := time.Now()
-	defer func() { w.pacing(len(a.events), time.Since(begun)) }()
-	w.out.in += int64(len(a.events))
-	w.kept.In += int64(len(a.events))
+	defer func() { w.pacing(a.len(), time.Since(begun)) }()
+	w.out.in += int64(a.len())
+	w.kept.In += int64(a.len())
 	w.out.last = a
-	if p := w.o.poison; p != nil && p.lane == a.lane && p.cursor == a.cursor && len(a.events) == 1 {
+	if p := w.o.poison; p != nil && p.lane == a.lane && p.cursor == a.cursor && a.len() == 1 {
+		e, err := a.first()
+		if err != nil {
+			return err
+		}
 		w.o.poison = nil
-		d := graph.Dead{Stage: "commit", Attempts: 1, Err: p.err, Event: a.events[0], Original: a.events[0]}
-		w.bury(d)
+		w.bury(graph.Dead{Stage: "commit", Attempts: 1, Err: p.err, Event: e, Original: e})
 		w.buried = true // nothing smaller is left to try
-	} else if err := w.after(ctx)(w.m.Step(ctx, time.Now(), a.lane, a.events)); err != nil {
+	} else if err := w.after(ctx)(w.pass(ctx, &a)); err != nil {
 		return err
 	}
 	if a.cursor != "" {
@@ -286,6 +290,14 @@ func (w *worker) feed(ctx context.Context, a arrival) error {
 		w.lanes[a.lane].taken = a.places
 	}
 	return nil
+}
+
+// pass has the machine take what has come.
+func (w *worker) pass(ctx context.Context, a *arrival) (graph.Output, error) {
+	if len(a.records) > 0 {
+		return w.m.StepRecords(ctx, time.Now(), a.lane, a.records)
+	}
+	return w.m.Step(ctx, time.Now(), a.lane, a.events)
 }
 
 // after gathers what came of a step: what goes to topics waits for the commit, and
@@ -300,7 +312,7 @@ func (w *worker) after(ctx context.Context) func(graph.Output, error) error {
 				continue
 			}
 			if name := w.sinks[i].topic; name != "" {
-				w.out.add(name, i, events)
+				w.out.add(name, i, events, out.Records[i])
 				continue
 			}
 			if err := w.put(ctx, i, events); err != nil {

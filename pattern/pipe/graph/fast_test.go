@@ -107,6 +107,149 @@ func TestShortCutsAreTheSame(t *testing.T) {
 	})
 }
 
+// Records are the events that they hold, to all stages; and those that a sink takes as
+// records are those that it would get as events.
+func TestRecordsAreEvents(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := "topic in | " + stagesOf(t) + " | topic out"
+		typ := rapid.SampledFrom([]string{"application/json", "", "text/plain", parley.StructuredType}).Draw(t, "type")
+		var records []parley.Record
+		var b parley.Builder
+		for i, data := range rapid.SliceOfN(someData, 1, 6).Draw(t, "data") {
+			headers := []parley.Header{{Name: "ce_specversion", Value: []byte("1.0")}, {Name: "ce_id", Value: []byte(fmt.Sprint(i))}, {Name: "ce_type", Value: []byte("t")}}
+			if typ == parley.StructuredType {
+				data, headers = fmt.Sprintf(`{"specversion":"1.0","id":"%d","source":"/in","type":"t","data":{"a":7}}`, i), nil
+			}
+			if err := b.AddRecord(start, []byte("k"), []byte(data), append(headers, parley.Header{Name: "content-type", Value: []byte(typ)})...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		records = recordsIn(t, &b)
+		want := played(t, text, options(), func(m *graph.Machine, now time.Time, tell func(graph.Output, error)) {
+			var events []parley.Event
+			for _, r := range records {
+				e, err := r.Event()
+				if err != nil {
+					t.Fatal(err)
+				}
+				events = append(events, e)
+			}
+			tell(m.Step(t.Context(), now, 0, events))
+		})
+		for _, carried := range []bool{false, true} {
+			got := played(t, text, options(), func(m *graph.Machine, now time.Time, tell func(graph.Output, error)) {
+				if carried {
+					m.Records(0)
+				}
+				out, err := m.StepRecords(t.Context(), now, 0, records)
+				for i, r := range out.Records[0] {
+					if r != nil {
+						var err error
+						if out.Sinks[0][i], err = r.Event(); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				tell(out, err)
+			})
+			if !slices.Equal(got, want) {
+				t.Fatalf("%s\ngot  %s\nwant %s", text, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+			}
+		}
+	})
+}
+
+func recordsIn(t *rapid.T, b *parley.Builder) (all []parley.Record) {
+	batch, err := b.Batch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range batch.Records() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// What filters let pass goes on in the record that it came in; what a stage made or
+// kept does not.
+func TestRecordsGoOn(t *testing.T) {
+	var b parley.Builder
+	for i := range 4 {
+		e := event(i, fmt.Sprintf(`{"a":%d}`, i))
+		if err := b.Add(start, &e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for text, want := range map[string]string{
+		"":                                    "0 1 2 3",
+		"where data.a > 1 | grep 3":           "3",
+		`where type == "t" && data.a != 2`:    "0 1 3",
+		"where any([data.a], # > 2)":          "3",
+		"tee 'topic side' | head -n 2":        "0 1",
+		"route data.a==1 'topic side'":        "0 2 3",
+		"validate data.a < 9 | dedupe data.a": "0 1 2 3",
+		"map {a: .a}":                         "- - - -", "uniq data.a": "0 1 2 3", "throttle 2/s": "- -",
+	} {
+		if text != "" {
+			text = " | " + text
+		}
+		p, err := graph.ParseText("topic in" + text + " | topic out")
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := graph.Compile(p, options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := plan.Machine()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range plan.Sinks() {
+			if s.Text("name") == "out" {
+				m.Records(i)
+			}
+		}
+		batch, err := b.Batch()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var records []parley.Record
+		for r, err := range batch.Records() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			records = append(records, r)
+		}
+		out, err := m.StepRecords(t.Context(), start, 0, records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i, s := range plan.Sinks() {
+			for j, r := range out.Records[i] {
+				switch {
+				case s.Text("name") != "out":
+					t.Errorf("%s: a sink got records that did not ask", text)
+				case r == nil && out.Sinks[i][j].ID == "":
+					t.Errorf("%s: event %d is in neither", text, j)
+				case r == nil:
+					got = append(got, "-")
+				default:
+					id, _ := r.Header("ce_id")
+					got = append(got, string(id))
+				}
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", text, got, want)
+		}
+	}
+}
+
 // Lines are what FromLine makes of each, whatever is asked of them.
 func TestLinesAreEvents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -97,6 +97,12 @@ func (it *item) contentType() string {
 	return it.event.DataContentType
 }
 
+// mayBeJSON says that the data is JSON if it reads as that.
+func (it *item) mayBeJSON() bool {
+	t := it.contentType()
+	return it.event.Data != nil && (t == "" || parley.IsJSON(t))
+}
+
 // sight says whether an item's data was scanned.
 type sight uint8
 
@@ -113,7 +119,7 @@ func (m *Machine) scan(it *item) bool {
 		return it.looked == seen
 	}
 	it.looked = opaque
-	if t := it.contentType(); it.event.Data == nil || t != "" && !parley.IsJSON(t) {
+	if !it.mayBeJSON() {
 		return false
 	}
 	n := m.looks.count

@@ -95,6 +95,7 @@ type Machine struct {
 	probe Probe
 	part  string // see Part
 	bare  []bool // sinks that want data only
+	carry []bool // sinks that take records
 	items []item // those of a Step, to be used again
 	looks members
 	found []extent // room for what is found
@@ -117,7 +118,10 @@ type laneState struct {
 // their data and extensions: they are not to be changed.
 type Output struct {
 	Sinks [][]parley.Event // by the index of Plan.Sinks
-	Dead  []Dead           // that Graph.Dead and no catch took
+	// Records are those that events of Sinks are in, nil for others, by the same indices: of
+	// sinks that Machine.Records was called for. The event beside a record may be zero.
+	Records [][]*parley.Record
+	Dead    []Dead // that Graph.Dead and no catch took
 }
 
 // Dead is an event that failed for good.

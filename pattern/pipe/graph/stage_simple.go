@@ -85,7 +85,7 @@ func (f *looks) data(it *item) (any, error) {
 		return it.value()
 	case f.need == nil:
 		return nil, nil
-	case it.event.Data != nil && (it.event.DataContentType == "" || parley.IsJSON(it.event.DataContentType)):
+	case it.mayBeJSON():
 		if part, err := decodeOnly(it.event.Data, f.need); err == nil {
 			return part, nil
 		}

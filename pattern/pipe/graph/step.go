@@ -29,6 +29,30 @@ func (m *Machine) StepLines(ctx context.Context, now time.Time, lane int, lines 
 	})
 }
 
+// StepRecords is Step for records of a topic. Only what stages ask for is decoded, and
+// what a sink takes in a record that it came in goes on as it is: see Records. The
+// records are the machine's from then on. Error, beyond those of Step: Damaged, of a
+// record in structured mode that holds no event.
+func (m *Machine) StepRecords(ctx context.Context, now time.Time, lane int, records []parley.Record) (Output, error) {
+	return m.step(ctx, now, lane, func(items []item, from int64) ([]item, error) {
+		for i := range records {
+			it := item{event: parley.Event{Data: records[i].Value}, unmade: ofRecord, record: &records[i], from: origin{lane, from + int64(i)}}
+			if records[i].Structured() {
+				var err error
+				if it.event, err = records[i].Event(); err != nil {
+					return items, err
+				}
+				it.unmade = nothing
+			}
+			items = append(items, it)
+		}
+		return items, nil
+	})
+}
+
+// Records says that a sink takes events in the records that they came in: see Output.
+func (m *Machine) Records(sink int) { m.carry[sink] = true }
+
 // Taken says how many events of a lane came.
 func (m *Machine) Taken(lane int) int64 { return m.lanes[lane].Events }
 
@@ -63,15 +87,20 @@ func (s *sinking) care() care { return little }
 func (s *sinking) push(items []item) error {
 	out := &s.m.out.Sinks[s.index]
 	*out = slices.Grow(*out, len(items))
+	carry, bare := s.m.carry[s.index], s.m.bare[s.index]
 	for i := range items {
-		if u := items[i].unmade; !s.m.bare[s.index] || u == ofRecord {
-			items[i].open()
+		it := &items[i]
+		if carry {
+			s.m.out.Records[s.index] = append(s.m.out.Records[s.index], it.record)
 		}
-		*out = append(*out, items[i].event)
+		if !(carry && it.record != nil) && !(bare && it.unmade != ofRecord) {
+			it.open()
+		}
+		*out = append(*out, it.event)
 	}
 	return nil
 }
 
 func (m *Machine) reset() {
-	m.out = Output{Sinks: make([][]parley.Event, len(m.plan.sinks))}
+	m.out = Output{Sinks: make([][]parley.Event, len(m.plan.sinks)), Records: make([][]*parley.Record, len(m.plan.sinks))}
 }

@@ -124,7 +124,7 @@ func TestWhatHasATest(t *testing.T) {
 	for text, want := range map[string]string{
 		`data.total > 100`: "total", `100 < data.total and not (data.city == "Bonn")`: "total city", `data.a.b == nil or data.a.b != 1.5`: "a.b",
 		`type == "order.placed" && ext.region != "eu"`: "",
-		`data.a > data.b`:                              "none", `data?.a == 1`: "none", `any(data.items, .price > 1)`: "none", `data.paid`: "none",
+		`data.a > data.b`: "none", `data?.a == 1`: "none", `any(data.items, .price > 1)`: "none", `data.paid`: "none",
 		`data == 1`: "none", `data.a == true`: "a", `data.a > true`: "none", `type == 1`: "none", `data.items[0] == 1`: "none", `data.`: "none",
 	} {
 		paths, test := Test(text)
