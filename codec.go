@@ -86,7 +86,7 @@ var (
 )
 
 func gzipped(src []byte) ([]byte, error) {
-	w := gzipWriters.Get().(*gzip.Writer) //nolint:errcheck // the pool makes nothing else
+	w := gzipWriters.Get().(*gzip.Writer) // the pool makes nothing else
 	defer gzipWriters.Put(w)
 	var out bytes.Buffer
 	w.Reset(&out)
@@ -98,7 +98,7 @@ func gzipped(src []byte) ([]byte, error) {
 }
 
 func gunzipped(src []byte, limit int) ([]byte, error) {
-	r := gzipReaders.Get().(*gzip.Reader) //nolint:errcheck // the pool makes nothing else
+	r := gzipReaders.Get().(*gzip.Reader) // the pool makes nothing else
 	defer gzipReaders.Put(r)
 	if err := r.Reset(bytes.NewReader(src)); err != nil {
 		return nil, Errorf(Damaged, "gzip: %w", err)

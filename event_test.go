@@ -88,7 +88,7 @@ func TestCheck(t *testing.T) {
 // refused expects an error with code and field, with a detail and a fix.
 func refused(t *testing.T, err error, code parley.Code, field string) {
 	t.Helper()
-	e, ok := err.(*parley.Error) //nolint:errorlint // it must be ours, not only wrap ours
+	e, ok := err.(*parley.Error) // it must be ours, not only wrap ours
 	if !ok {
 		t.Fatalf("error is %v (%T), want a *parley.Error", err, err)
 	}

@@ -131,7 +131,7 @@ func (c *Client) once(ctx context.Context, r request, out any) (*http.Response, 
 		try, end := context.WithTimeoutCause(ctx, r.within, errSilent)
 		defer end()
 		res, err := c.send(try, r, out)
-		if err != nil && ctx.Err() == nil && context.Cause(try) == errSilent {
+		if err != nil && ctx.Err() == nil && errors.Is(context.Cause(try), errSilent) {
 			err = &parley.Error{Code: parley.Unknown, Detail: "no answer from " + c.base.Host + " within " + r.within.String(), Fix: startIt, Err: errSilent}
 		}
 		return res, err

@@ -21,7 +21,7 @@ type gathering struct {
 
 // gathered is one request, and who waits for it.
 type gathered struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // of the call that is gathered
 	end     context.CancelFunc
 	calls   []*settling
 	load    load

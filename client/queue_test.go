@@ -285,7 +285,7 @@ func TestSchedules(t *testing.T) {
 			r.Errorf("%+v, %v", list, err)
 		}
 		r.must(q.PauseSchedule(ctx, "daily", false))
-		<-time.After(i.Next.Sub(time.Now()))
+		<-time.After(time.Until(i.Next))
 		jobs, err := q.Lease(ctx, queue.LeaseRequest{Wait: time.Second})
 		if err != nil || len(jobs) != 1 || jobs[0].Event.Extensions[queue.ScheduleName] != "daily" || jobs[0].Priority != 4 {
 			r.Errorf("when it was due: %+v, %v", jobs, err)

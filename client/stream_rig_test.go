@@ -32,7 +32,7 @@ type groupRig struct {
 	client    *client.Client
 	cut       func()            // all connections
 	transport http.RoundTripper // to the server
-	life      context.Context   //nolint:containedctx // of the loops
+	life      context.Context   // of the loops
 
 	mu    sync.Mutex
 	fault func(*http.Request) http.HandlerFunc // instead of the answer; nil = none

@@ -91,7 +91,7 @@ func lz4Compress(src []byte) ([]byte, error) {
 }
 
 func lz4Decompress(src []byte, limit int) ([]byte, error) {
-	r := lz4Readers.Get().(*lz4.Reader) //nolint:errcheck // the pool makes nothing else
+	r := lz4Readers.Get().(*lz4.Reader) // the pool makes nothing else
 	defer lz4Readers.Put(r)
 	r.Reset(bytes.NewReader(src))
 	return readAll("lz4", r, limit)
@@ -121,7 +121,7 @@ func zstdCompress(src []byte) ([]byte, error) {
 }
 
 func zstdDecompress(src []byte, limit int) ([]byte, error) {
-	r := zstdReaders.Get().(*zstd.Decoder) //nolint:errcheck // the pool makes nothing else
+	r := zstdReaders.Get().(*zstd.Decoder) // the pool makes nothing else
 	defer zstdReaders.Put(r)
 	if err := r.Reset(bytes.NewReader(src)); err != nil {
 		return nil, damaged("zstd", err)

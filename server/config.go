@@ -66,7 +66,7 @@ func Default() Config {
 			continue
 		}
 		if err := f.setText(&c, f.Default); err != nil {
-			panic("server: the default of " + f.Path + ": " + err.Error()) // a test sets every one
+			panic("server: the default of " + f.Path + ": " + err.Error()) //nolint:forbidigo // a test sets every one
 		}
 	}
 	return c

@@ -28,7 +28,7 @@ func problems(t *testing.T, err error) []string {
 		return nil
 	}
 	var all []string
-	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // Load joins
+	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() { // Load joins
 		var p *Problem
 		if !errors.As(e, &p) {
 			t.Fatalf("%v is no Problem", e)

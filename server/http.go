@@ -144,12 +144,12 @@ func (s *Server) drain(srv *http.Server, home *door.Listener) {
 	_ = home.Close() // its only error is that it is closed
 	began, open := time.Now(), s.lives.Count()
 	s.log.Info("draining", slog.Int("connections", open), slog.Duration("window", s.cfg.Drain))
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain+door.WriteTimeout+time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain+door.WriteTimeout+time.Second) //nolint:forbidigo // the server's own is over
 	defer cancel()
 	if err := s.lives.Drain(ctx, s.cfg.Drain); err != nil {
 		s.log.Warn("connections cut off", slog.Int("connections", s.lives.Count()))
 	}
-	grace, stop := context.WithTimeout(context.Background(), stopGrace)
+	grace, stop := context.WithTimeout(context.Background(), stopGrace) //nolint:forbidigo // as above
 	defer stop()
 	if err := srv.Shutdown(grace); err != nil {
 		s.log.Warn("requests cut off", slog.Any("error", err))

@@ -40,7 +40,7 @@ const gaugePatience = 3 * time.Second
 
 // Collect implements prometheus.Collector.
 func (g *queueGauges) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), gaugePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), gaugePatience) //nolint:forbidigo // Prometheus gives none
 	defer cancel()
 	all := g.queues.List()
 	ch <- prometheus.MustNewConstMetric(queueCount, prometheus.GaugeValue, float64(len(all)))

@@ -116,7 +116,7 @@ func (s *Sealer) Append(dst []byte, namespace string, marks []Mark) []byte {
 // sign gives the signature of body. The namespace comes with its length, so that
 // nothing can be moved from one to the other.
 func (k key) sign(namespace string, body []byte) (mac [macSize]byte) {
-	s := k.signers.Get().(*signer) //nolint:errcheck // the pool makes nothing else
+	s := k.signers.Get().(*signer) // the pool makes nothing else
 	defer k.signers.Put(s)
 	s.in = binary.AppendUvarint(s.in[:0], uint64(len(namespace)))
 	s.in = append(append(s.in, namespace...), body...)

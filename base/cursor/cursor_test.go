@@ -137,7 +137,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			marks, err := c.by.Open("", c.token)
-			e, ok := err.(*parley.Error) //nolint:errorlint // it must be ours
+			e, ok := err.(*parley.Error) // it must be ours
 			if !ok || e.Code != parley.BadCursor || e.Field != "cursor" || e.Fix == "" || !strings.Contains(e.Detail, c.detail) {
 				t.Errorf("gives %v, %v; want a BadCursor that says %q", marks, err, c.detail)
 			}

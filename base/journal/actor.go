@@ -56,7 +56,7 @@ func (a *actor) put(k kind, at time.Time, value []byte) {
 	g := a.open
 	before := g.build.Size()
 	if err := g.build.AddRecord(at, a.key, value); err != nil {
-		panic("journal: the limits of a group do not keep a batch within its own: " + err.Error())
+		panic("journal: the limits of a group do not keep a batch within its own: " + err.Error()) //nolint:forbidigo // two constants of this package contradict each other
 	}
 	g.bytes += g.build.Size() - before
 	if k == kindMove {

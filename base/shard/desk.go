@@ -18,14 +18,14 @@ type Desk struct {
 // post is one shard's handler, for as long as one ownership lasts.
 type post struct {
 	handler Handler
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // the life of the desk
 }
 
 // Open lets Asks for a shard in, until shut. The handler's contexts end then
 // with a cause that says Unavailable. A shard that is open already is taken over:
 // its old handler gets no more.
 func (d *Desk) Open(shard parley.Stream, h Handler) (shut func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background()) //nolint:forbidigo // it ends with the desk, which close ends
 	p := &post{handler: h, ctx: ctx}
 	d.mu.Lock()
 	defer d.mu.Unlock()

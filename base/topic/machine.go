@@ -227,7 +227,7 @@ func topicEvent(kind, name string, data moved) *parley.Event {
 func mustJSON(v any) json.RawMessage {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // only for kinds that JSON does not have
+		panic(err) //nolint:forbidigo // only for kinds that JSON does not have
 	}
 	return b
 }

@@ -32,7 +32,7 @@ type groupsRig struct {
 	topics *topic.Registry
 	groups *stream.Groups
 	client *client.Client
-	life   context.Context //nolint:containedctx // of the loops
+	life   context.Context // of the loops
 
 	mu    sync.Mutex
 	conns []net.Conn

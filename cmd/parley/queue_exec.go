@@ -79,7 +79,7 @@ func (c *jobCommand) run(ctx, stop context.Context, job *queue.Lease) ended {
 	out.flush()
 	e := ended{code: exitCode(cmd.ProcessState)}
 	switch why := context.Cause(life); {
-	case why != nil && (why == errJobStopped || why == errJobLate || why == errJobSpews || ctx.Err() != nil):
+	case why != nil && (errors.Is(why, errJobStopped) || errors.Is(why, errJobLate) || errors.Is(why, errJobSpews) || ctx.Err() != nil):
 		e.broken, e.cause = why, why.Error()
 	case e.code != 0:
 		e.cause = endText(e.code)

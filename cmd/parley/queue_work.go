@@ -124,7 +124,7 @@ type work struct {
 	command jobCommand
 	lines   *outlet // of --json
 	dead    deadCodes
-	kill    context.Context // over when jobs under way are to stop
+	kill    context.Context //nolint:containedctx // over when jobs under way are to stop
 	left    int             // jobs to take; -1 = no bound
 	enough  context.CancelFunc
 
@@ -318,7 +318,7 @@ func (w *work) handle(ctx context.Context, job *queue.Lease) (queue.Result, erro
 	r := worked{Job: job.ID, Attempt: job.Attempt, Exit: e.code, Cause: e.cause, Outcome: "retry"}
 	err := errors.New(e.cause)
 	switch {
-	case e.broken == errJobStopped:
+	case errors.Is(e.broken, errJobStopped):
 		r.Outcome, err = "stopped", queue.RetryAfter(0, err)
 	case ctx.Err() != nil:
 		r.Outcome = "lost"

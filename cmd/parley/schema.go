@@ -51,7 +51,7 @@ func compatibilityFlag(c *cobra.Command) *string {
 
 // readJSON reads a file of JSON, - being standard input.
 func (a *app) readJSON(name string, limit int) (json.RawMessage, error) {
-	var from io.Reader = a.in
+	from := a.in
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

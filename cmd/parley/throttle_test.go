@@ -49,7 +49,7 @@ func proxied(t *testing.T, args ...string) string {
 func statuses(t *testing.T, url string, n int) (got []int, last *http.Response) {
 	t.Helper()
 	for range n {
-		res, err := http.Get(url) //nolint:noctx // a test's own server
+		res, err := http.Get(url) // a test's own server
 		if err != nil {
 			t.Fatal(err)
 		}

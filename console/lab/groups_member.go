@@ -105,7 +105,7 @@ func (m *member) do(ctx context.Context, method, path string, in, out any) error
 	if err != nil {
 		return parley.Errorf(parley.Unavailable, "the server cannot be reached: %w", err)
 	}
-	defer res.Body.Close() //nolint:errcheck // what was read counts
+	defer res.Body.Close() // what was read counts
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	switch {
 	case err != nil:

@@ -20,7 +20,6 @@ var rounds = flag.Int("disklog.rounds", 1, "how many times the default number of
 type history struct {
 	sent  []sent
 	low   map[parley.Stream]parley.Position // acknowledged trims
-	epoch map[parley.Stream]uint32
 }
 
 type sent struct {

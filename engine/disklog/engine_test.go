@@ -55,7 +55,7 @@ func TestEngine(t *testing.T) {
 // take their time.
 func quickDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "disklog")
+	dir, err := os.MkdirTemp("/dev/shm", "disklog") //nolint:usetesting // it is to be in memory
 	if err != nil {
 		return t.TempDir()
 	}

@@ -24,7 +24,6 @@ type machine struct {
 	model *memlog.Log
 	n     int
 	names []parley.Stream
-	keys  []parley.Key
 }
 
 func newMachine(t *testing.T) *machine {

@@ -22,7 +22,6 @@ type image struct {
 	scan  scan
 	wals  map[uint64]int64 // size by generation: all that there are
 	segs  map[uint64]int64 // size by id
-	other []string         // files that an earlier life left behind
 	fresh bool             // there is no log yet
 	notes []Finding
 }

@@ -113,7 +113,7 @@ func (s Suite) each(t *testing.T, open func(t *testing.T) parley.Log, checks []c
 type env struct {
 	*testing.T
 	suite Suite
-	ctx   context.Context // ends with the suite's patience
+	ctx   context.Context //nolint:containedctx // ends with the suite's patience
 	log   parley.Log
 	halt  func() // ends the engine's Run, if it has one; may be called again
 }

@@ -73,9 +73,9 @@ func (e *env) stillWaiting(done <-chan error, why string) {
 }
 
 func waitWakes(e *env) {
-	places := make([]parley.Place, 50)
-	for i := range places {
-		places[i] = place(numbered(i), 0)
+	var places []parley.Place
+	for i := range 50 {
+		places = append(places, place(numbered(i), 0))
 	}
 	for i := range e.suite.Rounds {
 		k := i * 7 % len(places)

@@ -101,7 +101,7 @@ func (x *exchange) answer(m *nats.Msg) {
 // begin makes a place for the answers to a request that is about to be sent. Each
 // call that begins is cancelled or waited for.
 func (x *exchange) begin(each time.Duration, until func(*nats.Msg) bool) (id uint64, reply string, c *call) {
-	c = x.calls.Get().(*call) //nolint:errcheck // the pool makes nothing else
+	c = x.calls.Get().(*call) // the pool makes nothing else
 	c.first, c.more, c.until, c.each, c.late = nil, nil, until, each, time.Now().Add(each)
 	x.mu.Lock()
 	x.last++

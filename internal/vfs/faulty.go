@@ -53,7 +53,7 @@ func (f *Faulty) Inject(rules ...Rule) {
 	defer f.mu.Unlock()
 	for _, r := range rules {
 		if _, err := path.Match(r.Path, ""); err != nil {
-			panic("vfs: rule with path " + r.Path + ": " + err.Error())
+			panic("vfs: rule with path " + r.Path + ": " + err.Error()) //nolint:forbidigo // a mistake in a test's rule
 		}
 		if r.Fault == (Fault{}) {
 			r.Fault = Fail(ErrInjected)

@@ -31,7 +31,7 @@ func control(f *os.File, op string, fn func(fd int) error) error {
 	var callErr error
 	err = conn.Control(func(fd uintptr) {
 		for {
-			if callErr = fn(int(fd)); callErr != unix.EINTR {
+			if callErr = fn(int(fd)); !errors.Is(callErr, unix.EINTR) {
 				return
 			}
 		}

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -23,7 +24,7 @@ func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 	}
 	buf := make([]byte, size)
 	if n, err := f.ReadAt(buf, 0); n < len(buf) {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, pathError("read", name, err)

@@ -115,7 +115,7 @@ func secret(n byte) cursor.Key { return cursor.Key{ID: 1, Secret: [32]byte{n}} }
 // Background runs f until the test has ended and what was begun or left to Cleanup
 // later is over. It returns f's context.
 func (w *World) Background(name string, f func(context.Context) error) context.Context {
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background()) //nolint:forbidigo // it ends with the world
 	done := make(chan error, 1)
 	go func() { done <- f(ctx) }()
 	w.Cleanup(func() {

@@ -111,7 +111,7 @@ func TestEnqueueRefuses(t *testing.T) {
 			"source":    {Event: parley.Event{Source: "no uri"}},
 		} {
 			_, err := r.Enqueue(r.ctx(), []Job{text("good"), job}, EnqueueOptions{})
-			e, ok := err.(*parley.Error) //nolint:errorlint // as it is returned
+			e, ok := err.(*parley.Error) // as it is returned
 			if !ok || e.Code != parley.Invalid || e.Field != field || !strings.HasPrefix(e.Detail, "job 1: ") {
 				t.Errorf("%s: %v", field, err)
 			}
@@ -311,7 +311,7 @@ func TestSettingsJSON(t *testing.T) {
 		"retry.jitter": {Retry: Retry{Jitter: 2}}, "retry": {Retry: Retry{Delay: -1}}, "dead_letter": {DeadLetter: "$x"},
 	} {
 		_, err := s.Defaults()
-		if e, ok := err.(*parley.Error); !ok || e.Code != parley.Invalid || e.Field != field { //nolint:errorlint // as it is returned
+		if e, ok := err.(*parley.Error); !ok || e.Code != parley.Invalid || e.Field != field { // as it is returned
 			t.Errorf("%s: %v", field, err)
 		}
 	}

@@ -156,7 +156,7 @@ func TestFeedSettings(t *testing.T) {
 			{"a..b"}, {"~a"}, {"$topics"}, {"a.*", "a.b"}, {"a", "a"}, {">", "x"}, {"a.>", "*.b"}, {"*.dead"}, {">"}, {"emails.results"}, slices.Repeat([]string{"q"}, 17),
 		} {
 			_, err := r.Configure(r.ctx(), Settings{Feed: feed})
-			if p, ok := err.(*parley.Error); !ok || p.Code != parley.Invalid || p.Field != "feed" { //nolint:errorlint // not wrapped
+			if p, ok := err.(*parley.Error); !ok || p.Code != parley.Invalid || p.Field != "feed" { // not wrapped
 				t.Errorf("%v: %v", feed, err)
 			}
 		}

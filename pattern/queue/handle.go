@@ -144,7 +144,7 @@ func (o *owner) lease(ctx context.Context, r *request) (answer, error) {
 }
 
 func (o *owner) leaseSome(ctx context.Context, r *request) (answer, error) {
-	out, w, err := o.tryLease(ctx, r, nil, false)
+	out, _, err := o.tryLease(ctx, r, nil, false)
 	if err != nil || len(out.Granted) > 0 {
 		return out, err
 	}
@@ -152,7 +152,8 @@ func (o *owner) leaseSome(ctx context.Context, r *request) (answer, error) {
 	if err := o.caughtUp(ctx); err != nil {
 		return answer{}, err
 	}
-	if out, w, err = o.tryLease(ctx, r, nil, r.Wait > 0); err != nil || w == nil {
+	out, w, err := o.tryLease(ctx, r, nil, r.Wait > 0)
+	if err != nil || w == nil {
 		return out, err
 	}
 	timer := time.NewTimer(r.Wait)

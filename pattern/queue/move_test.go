@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -193,7 +192,7 @@ func (h *history) ran(l Lease) {
 	i := slices.Index(h.keyed, l.ID)
 	for _, before := range h.keyed[:max(i, 0)] {
 		if !h.acked[before] && !h.unsure[before] {
-			h.t.Fatal(fmt.Sprintf("job %d runs before job %d of its key is done", l.ID, before))
+			h.t.Fatalf("job %d runs before job %d of its key is done", l.ID, before)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (r *Registry) follow(name string) error {
 	e := r.entries[name]
 	switch {
 	case there && e == nil:
-		life, end := context.WithCancelCause(context.Background())
+		life, end := context.WithCancelCause(context.Background()) //nolint:forbidigo // it ends with the entry
 		o := Options{Topics: r.opt.Topics, Hub: r.opt.Hub, Logger: r.opt.Logger}
 		q, err := newQueue(r.log, mortal{r.host, life}, name, number, o)
 		if err != nil {

@@ -148,7 +148,7 @@ func TestScheduleChanges(t *testing.T) {
 		<-time.After(time.Minute)
 		r.drain()
 		s.Cron = "0 * * * *"
-		if info := r.put(s); info.Next.Sub(time.Now()) != 8*time.Minute+30*time.Second {
+		if info := r.put(s); time.Until(info.Next) != 8*time.Minute+30*time.Second {
 			t.Fatalf("other times %+v", info)
 		}
 		for i := range 5 {
@@ -180,7 +180,7 @@ func TestScheduleRefused(t *testing.T) {
 			"priority": {Name: "a", Cron: "@daily", Job: Job{Priority: 10}},
 		} {
 			_, _, err := r.PutSchedule(r.ctx(), s)
-			if p, ok := err.(*parley.Error); !ok || p.Field != field || p.Code != parley.Invalid { //nolint:errorlint // not wrapped
+			if p, ok := err.(*parley.Error); !ok || p.Field != field || p.Code != parley.Invalid { // not wrapped
 				t.Errorf("%s: %v", field, err)
 			}
 		}

@@ -73,7 +73,7 @@ func (r *rig) code(err error, want parley.Code, field string) {
 	if err == nil || parley.CodeOf(err) != want {
 		r.t.Fatalf("error %v, want code %v", err, want)
 	}
-	if e, ok := err.(*parley.Error); !ok || e.Field != field || e.Fix == "" { //nolint:errorlint // ours
+	if e, ok := err.(*parley.Error); !ok || e.Field != field || e.Fix == "" { // ours
 		r.t.Fatalf("error %v, want field %s and a fix", err, field)
 	}
 }

@@ -287,6 +287,8 @@ func (l *Limiter) SetLimit(limit Limit) error {
 	if old := l.Limit(); rule.held != old.held() {
 		return fmt.Errorf("throttle: algorithm: cannot change from %s to %s in place; make a new limiter", old.Algorithm, limit.Algorithm)
 	}
+	l.change.Lock() // or shards could end up with different ones
+	defer l.change.Unlock()
 	l.rule.Store(rule)
 	for _, s := range l.shards {
 		now := l.lock(s)

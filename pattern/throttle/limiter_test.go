@@ -487,3 +487,24 @@ func TestReasonsAndErrors(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestSetLimits changes a limit from many sides at once: all keys end with one.
+func TestSetLimits(t *testing.T) {
+	l := mustNew(t, NewTokenBucket(1, 1), Options{})
+	for range 100 {
+		var work sync.WaitGroup
+		for quota := range int64(4) {
+			work.Go(func() {
+				if err := l.SetLimit(NewTokenBucket(quota+1, float64(quota+1))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		work.Wait()
+		for i, s := range l.shards {
+			if s.rule != l.rule.Load() {
+				t.Fatalf("shard %d has the limit %v, the limiter %v", i, s.rule.limit, l.Limit())
+			}
+		}
+	}
+}

@@ -15,7 +15,7 @@ func TestReturnNeedsNoDecision(t *testing.T) {
 		}
 		now += time.Millisecond / 10
 		l.Return("a", 2)
-		if !l.Allow("a") || !l.Allow("a") || l.Allow("a") {
+		if !l.AllowN("a", 1).OK || !l.Allow("a") || l.Allow("a") {
 			t.Errorf("%v: not two", limit)
 		}
 		l.Return("a", 100)

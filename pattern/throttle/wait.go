@@ -74,7 +74,7 @@ func (l *Limiter) acquire(ctx context.Context, key, flow string, n int64) (Permi
 
 // named puts the limiter's name into a refusal.
 func (l *Limiter) named(err error) error {
-	if e, ok := err.(*Error); ok {
+	if e, ok := errors.AsType[*Error](err); ok {
 		e.Name = l.name
 	}
 	return err

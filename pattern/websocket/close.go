@@ -37,7 +37,7 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 	for c.end == nil {
 		// Nobody is left to read: what still arrives is dropped until the
 		// peer's close frame, or until the time is over.
-		if _, _, err := c.next(context.Background()); err == nil {
+		if _, _, err := c.next(context.Background()); err == nil { //nolint:forbidigo // the time is the deadline of the connection
 			c.rx.done()
 		}
 	}

@@ -266,7 +266,7 @@ func (raw) Name() string                       { return "proto" }
 func TestBytesThatAreNoMessage(t *testing.T) {
 	r := newRig(t, nil)
 	var out []byte
-	err := r.conn.Invoke(t.Context(), "/parley.v1.Publish/Publish", []byte("\x0a\x02\xff\xff"), &out, grpc.ForceCodec(raw{})) //nolint:staticcheck // the simple codec is enough
+	err := r.conn.Invoke(t.Context(), "/parley.v1.Publish/Publish", []byte("\x0a\x02\xff\xff"), &out, grpc.ForceCodec(raw{})) // the simple codec is enough
 	taken(t, err).want(t, codes.InvalidArgument, "INVALID", "message")
 }
 

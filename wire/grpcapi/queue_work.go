@@ -158,14 +158,15 @@ func (w *working) run(live context.Context, first *workIn, in <-chan *workIn, en
 
 // serve gives the error to end with; nil when the client has closed its side.
 func (w *working) serve(live context.Context, in <-chan *workIn, ended <-chan error) error {
-	leaving, open := live.Done(), in
+	leaving := live.Done()
 	var end error
 	closed := false
 	for !closed || w.settling > 0 {
 		if !closed {
 			w.ask()
 		}
-		if open = in; closed || w.settling >= maxSettling {
+		open := in
+		if closed || w.settling >= maxSettling {
 			open = nil
 		}
 		select {

@@ -45,10 +45,8 @@ func (s *service) Subscribe(in *parleyv1.SubscribeRequest, stream grpc.ServerStr
 	}
 	defer sub.Close()
 	r := &reading{stream: stream, sub: sub}
-	if err := r.run(live); err != nil {
-		return &resumable{err: cause(live, err), cursor: r.cursor}
-	}
-	return nil
+	err = r.run(live)
+	return &resumable{err: cause(live, err), cursor: r.cursor}
 }
 
 // cause is why a live context ended, if err says that it did.
@@ -99,6 +97,7 @@ type part struct {
 	shared   []byte
 }
 
+// run delivers until the subscription ends, and gives why it did.
 func (r *reading) run(live context.Context) error {
 	opening, err := r.sub.Fetch(live, 0) // no events: what became of the place
 	if err != nil {

@@ -389,7 +389,7 @@ func TestSchedulesThroughTheDoor(t *testing.T) {
 		if list := r.lease("q", "wait=5m"); len(list) != 0 {
 			t.Error(list)
 		}
-		pass(begin.Add(8*time.Hour - time.Minute).Sub(time.Now()))
+		pass(time.Until(begin.Add(8*time.Hour - time.Minute)))
 		list := r.lease("q", "wait=5m")
 		if leased(list) != `{"kind":"digest"}` || time.Since(begin) != 8*time.Hour {
 			t.Errorf("%v after %s", list, time.Since(begin))

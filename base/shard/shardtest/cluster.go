@@ -46,7 +46,7 @@ type Cluster struct {
 	nodes  []*node
 	client *shard.Node
 
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // the life of the cluster
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
 
@@ -67,7 +67,7 @@ type plan struct {
 // New makes a cluster of n nodes. Nothing runs on them before Serve.
 func New(log parley.Log, n int) *Cluster {
 	c := &Cluster{log: log, shards: make(map[parley.Stream]bool)}
-	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.ctx, c.stop = context.WithCancel(context.Background()) //nolint:forbidigo // it ends with the cluster
 	for i := range n {
 		c.nodes = append(c.nodes, c.newNode(fmt.Sprint("node", i)))
 	}
@@ -82,7 +82,7 @@ func (c *Cluster) newNode(name string) *node {
 func (c *Cluster) host(n *node) *shard.Node {
 	h, err := shard.NewNode(nodeLog{n, c.log}, peers{&c.net, n}, shard.Options{Name: n.name})
 	if err != nil {
-		panic(err) // the options are the defaults
+		panic(err) //nolint:forbidigo // the options are the defaults
 	}
 	return h
 }

@@ -180,9 +180,9 @@ func (d *desk) request(m *nats.Msg) {
 		d.reply(m, encodeError(&parley.Error{Code: parley.Overloaded, Detail: "the owner of " + d.shard.Name + " has too many requests", Fix: "ask again later", RetryAfter: time.Second}))
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // who asks is on another node
 	if patience > 0 {
-		ctx, cancel = context.WithTimeout(context.Background(), patience)
+		ctx, cancel = context.WithTimeout(context.Background(), patience) //nolint:forbidigo // as above
 	}
 	w := &work{done: make(chan struct{}), cancel: cancel}
 	go func() {

@@ -19,7 +19,7 @@ type seat struct {
 	moved context.CancelFunc
 }
 
-func (at *seat) sit() { at.stays, at.moved = context.WithCancel(context.Background()) }
+func (at *seat) sit() { at.stays, at.moved = context.WithCancel(context.Background()) } //nolint:forbidigo // it ends when the seat moves
 
 func (p *Peers) enter(s parley.Stream) *seat {
 	p.mu.Lock()

@@ -113,7 +113,7 @@ type Problem struct {
 
 // problems takes an error of a definition apart.
 func problems(err error) (all []Problem) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only what Join made
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // only what Join made
 		for _, e := range joined.Unwrap() {
 			all = append(all, problems(e)...)
 		}

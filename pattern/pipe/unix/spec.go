@@ -78,14 +78,6 @@ func (a *arguments) wrong(w lang.Word, fix, what string, args ...any) error {
 	return lang.At(a.text, w, fix, what, args...)
 }
 
-func (a *arguments) synopsis() string {
-	s := a.kind.Name
-	if len(a.kind.Options) > 0 {
-		s += " [OPTION]…"
-	}
-	return strings.TrimSpace(s + " " + a.kind.Operands)
-}
-
 // readArguments reads the words of a stage. With first it ends at the first
 // operand, which begins another command.
 func readArguments(text string, k Kind, s lang.Stage) (*arguments, error) {

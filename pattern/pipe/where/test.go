@@ -250,7 +250,7 @@ func small(value []byte) (n int, ok bool) {
 
 // fraction reads a number that is no int.
 func fraction(value []byte) (f float64, ok bool) {
-	if bytes.IndexAny(value, ".eE") < 0 {
+	if !bytes.ContainsAny(value, ".eE") {
 		return 0, false // it is a large one
 	}
 	f, err := strconv.ParseFloat(string(value), 64)

@@ -98,7 +98,7 @@ func TestWhatIsProvenHolds(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &v); err != nil {
 			t.Fatal(err)
 		}
-		changed := text
+		var changed string
 		if rapid.IntRange(0, 9).Draw(t, "fresh") == 0 {
 			changed = genDocument(2).Draw(t, "other")
 		} else {
