@@ -34,7 +34,7 @@ func (a *API) eventsRoute() door.Route {
 		Method: http.MethodGet, Path: "/v1/groups/{group}/events", Name: "group-events", Pattern: "stream",
 		Summary: "Give a member events of its partitions, at once or held until there are some. To ask is a sign of life, and says that what came before is worked off: in a rebalance, the member is back.",
 		Verb:    "consume", On: "group", Answer: GroupEvents{}, Handle: a.groupEvents,
-		Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.BadCursor, parley.Trimmed, parley.Conflict, parley.Overloaded, parley.Unavailable},
+		Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.BadCursor, parley.Trimmed, parley.Conflict, parley.Overloaded, parley.Unavailable, parley.Full, parley.Unknown},
 		Params: []door.Param{
 			{Name: "member", In: "query", Type: "string", Description: "as join gave it"},
 			{Name: "generation", In: "query", Type: "integer", Description: "of the last answer"},

@@ -99,8 +99,11 @@ var streamProvoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 
 func (p *provoker) unkept(code parley.Code, second bool) (*http.Response, string) {
 	p.must("a", "{}")
-	if p.route.Name == "group-delete" {
+	switch p.route.Name {
+	case "group-delete":
 		p.do("POST", "/v1/groups/a/leave", `{"member":"`+p.member+`"}`)
+	case "group-events": // who asks in a rebalance is back, and the next generation begins
+		p.joinGroup("a", `{"topics":["a"],"wait":"0s"}`)
 	}
 	p.log.code.Store(int32(code))
 	defer p.log.code.Store(0)
