@@ -15,6 +15,7 @@ import (
 	"github.com/parleyhq/parley/pattern/pipe/local"
 	"github.com/parleyhq/parley/pattern/pipe/where"
 	"github.com/parleyhq/parley/pattern/pubsub"
+	"github.com/parleyhq/parley/pattern/stream/schema"
 )
 
 // Pipes is what concerns declared pipes.
@@ -51,7 +52,7 @@ func pipeFields() []Field {
 func (s *Server) pipes(ctx context.Context, log parley.Log, host shard.Host, topics *topic.Registry, hub *pubsub.Hub) (*declared.Registry, *pipeFiles, error) {
 	pipes, err := declared.NewRegistry(log, host, declared.Options{
 		Topics: topics, Hub: hub, MaxPipes: s.cfg.Pipes.Max, Exec: s.cfg.Pipes.Exec, HTTP: s.cfg.Pipes.HTTP, Logger: s.log,
-		Graph: graph.Options{Expr: where.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template, Programs: local.Programs(logLines(s.log))},
+		Graph: graph.Options{Expr: where.Compile, Schema: schema.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template, Programs: local.Programs(logLines(s.log))},
 	})
 	if err != nil {
 		return nil, nil, err
@@ -59,7 +60,7 @@ func (s *Server) pipes(ctx context.Context, log parley.Log, host shard.Host, top
 	if err := pipes.Load(ctx); err != nil {
 		return nil, nil, err
 	}
-	s.metrics.gauge("parley_pipes", "Declared pipes, shared stages included.", func() float64 { return float64(len(pipes.List())) })
+	s.metrics.registry.MustRegister(&pipeGauges{pipes: pipes, life: ctx, named: namedPipes, steps: namedSteps})
 	if s.cfg.Pipes.Dir == "" {
 		return pipes, nil, nil
 	}

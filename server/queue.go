@@ -95,9 +95,6 @@ func (s *Server) queues(ctx context.Context, log parley.Log, host shard.Host, to
 	if err := queues.Load(ctx); err != nil {
 		return nil, err
 	}
-	if _, many := host.(*shard.Node); many {
-		topics.AskHolders(queues.Holds) // a feed's place is known where the queue is owned
-	}
 	s.metrics.registry.MustRegister(&queueGauges{queues: queues})
 	return queues, nil
 }

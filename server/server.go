@@ -10,6 +10,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/cursor"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
 	"github.com/parleyhq/parley/internal/run"
 	"github.com/parleyhq/parley/pattern/pipe/declared"
@@ -155,6 +156,9 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	var files *pipeFiles
 	if p.pipes, files, err = s.pipes(ctx, log, st.host, topics, hub); err != nil {
 		return err
+	}
+	if _, many := st.host.(*shard.Node); many {
+		topics.AskHolders(allHolds(queues.Holds, p.pipes.Holds)) // a place is known where the machine is owned
 	}
 	home := door.Listen(at.http, s.tls, door.Limits{Connections: s.cfg.Limits.Connections, PerIP: s.cfg.Limits.PerIP})
 	api, err := s.api(p, home)

@@ -11,7 +11,7 @@ import (
 
 // request is what a node asks a pipe's owner.
 type request struct {
-	Op       string     `json:"op"` // stats, tap, lead, retire, yield
+	Op       string     `json:"op"` // stats, tap, holds, lead, retire, yield
 	Tap      TapRequest `json:"tap,omitzero"`
 	Revision uint64     `json:"revision,omitempty"` // before which to retire
 	Share    int        `json:"share,omitempty"`    // owners that answer a tap
@@ -59,6 +59,8 @@ func (o *owner) handle(ctx context.Context, in []byte) ([]byte, error) {
 			return json.Marshal(TapAnswer{Term: o.taps.term})
 		}
 		answer, err = o.taps.take(ctx, q.Tap, max(1, q.Share))
+	case "holds":
+		answer, err = o.tellHolds(ctx)
 	case "lead":
 		answer, err = o.tellLead(ctx)
 	case "retire":

@@ -111,7 +111,7 @@ func (o *owner) stats(ctx context.Context) (Stats, error) {
 		m := t.steps[path]
 		one := StepStats{Path: path, Name: m.name, Kind: m.kind, In: m.in.Load(), Out: m.out.Load(), Errors: m.failed.Load(), MostMicros: m.most.Load() / 1000}
 		if one.Times = m.entries.Load(); one.Times > 0 {
-			one.Micros = float64(m.nanos.Load()/one.Times) / 1000
+			one.Micros = float64(m.nanos.Load()) / float64(one.Times) / 1000
 		}
 		s.Steps = append(s.Steps, one)
 	}
