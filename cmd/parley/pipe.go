@@ -48,7 +48,7 @@ nothing; a program of exec that fails gives its own exit code.`,
 	longest := c.Flags().String("max-line", "16MiB", "the longest `SIZE` of a line that a stage takes which works line by line")
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
 		if isYAML(args[0]) {
-			return answer{}, usagef("write: parley pipe run "+args[0], "%s is a file", args[0])
+			return answer{}, usagef("write: parley pipe run "+args[0], "%s is no pipe that is written as text", args[0])
 		}
 		if graph.IsText(args[0]) {
 			return a.runEvents(ctx, args[0], at, *from)

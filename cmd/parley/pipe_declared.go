@@ -55,11 +55,13 @@ func (a *app) onPipe(c *cobra.Command, do func(ctx context.Context, cl *client.C
 
 func (a *app) pipePut() *cobra.Command {
 	c := &cobra.Command{
-		Use: "put FILE|TEXT", Short: "Have the server run a pipe, or change one while it runs.",
+		Use: "put FILE|TEXT|-", Short: "Have the server run a pipe, or change one while it runs.",
 		Example: `  parley pipe put big-orders.yaml
   parley pipe put 'topic orders | where data.total > 100 | topic big-orders' --name big-orders
+  ssh ops cat big-orders.yaml | parley pipe put - --name big-orders
   parley pipe put big-orders.yaml --drain      let out what its stages keep, and begin them anew`,
-		Long: `The name is that of --name, or of the file. A definition that is wrong is refused,
+		Long: `The name is that of --name, or of the file. - reads a definition in YAML from
+standard input. A definition that is wrong is refused,
 and what runs goes on. A file with stages: alone is for other pipes to use.`,
 		Args: exactly("FILE"),
 	}
@@ -68,7 +70,7 @@ and what runs goes on. A file with stages: alone is for other pipes to use.`,
 	drain := c.Flags().Bool("drain", false, "when stages cannot go on in their state: let out what they keep, and begin anew")
 	state := c.Flags().String("state", "", "what it is to do: running, paused or stopped")
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
-		text, err := definitionOf(args[0], name)
+		text, err := a.definitionOf(args[0], name)
 		if err != nil {
 			return answer{}, a.problems(err)
 		}
@@ -96,13 +98,16 @@ and what runs goes on. A file with stages: alone is for other pipes to use.`,
 }
 
 // definitionOf reads a file, or makes a definition of a text.
-func definitionOf(arg string, name *string) ([]byte, error) {
+func (a *app) definitionOf(arg string, name *string) ([]byte, error) {
+	if arg == stdin && *name == "" {
+		return nil, usagef("add --name NAME", "standard input has no name")
+	}
 	if !graph.IsText(arg) || isYAML(arg) {
 		if *name == "" {
 			base := filepath.Base(arg)
 			*name = strings.TrimSuffix(base, filepath.Ext(base))
 		}
-		return readBounded(arg)
+		return a.readBounded(arg)
 	}
 	if *name == "" {
 		return nil, usagef("add --name NAME", "a text has no name")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/parleyhq/parley/pattern/pipe/jq"
 	"github.com/parleyhq/parley/pattern/pipe/local"
 	"github.com/parleyhq/parley/pattern/pipe/where"
+	"github.com/parleyhq/parley/pattern/stream/schema"
 )
 
 // eventPipe is a pipe over events that was read.
@@ -28,28 +30,36 @@ type eventPipe struct {
 	yaml  []byte // of a file
 }
 
-// isEvents says whether an argument is a pipe over events: a text, or a YAML file.
+// isEvents says whether an argument is a pipe over events: a text, or a YAML file, or
+// - for one on standard input.
 func isEvents(arg string) bool { return isYAML(arg) || graph.IsText(arg) }
 
 func isYAML(arg string) bool {
 	ext := filepath.Ext(arg)
-	return (ext == ".yaml" || ext == ".yml") && !strings.Contains(arg, "|")
+	return arg == stdin || (ext == ".yaml" || ext == ".yml") && !strings.Contains(arg, "|")
 }
 
-// readEvents reads and checks a pipe over events.
+// readEvents reads and checks a pipe over events. Stages that it uses may be those of
+// a server.
 func (a *app) readEvents(arg string) (*eventPipe, error) {
 	p := &eventPipe{}
 	var err error
 	if isYAML(arg) {
-		if p.yaml, err = readBounded(arg); err != nil {
+		file := arg
+		if arg == stdin {
+			file = "standard input"
+		}
+		if p.yaml, err = a.readBounded(arg); err != nil {
 			return nil, err
 		}
-		p.graph, err = graph.ParseYAML(arg, p.yaml)
+		p.graph, err = graph.ParseYAML(file, p.yaml)
 	} else {
 		p.graph, err = graph.ParseText(arg)
 	}
 	if err == nil {
-		p.plan, err = graph.Compile(p.graph, graph.Options{Expr: where.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template, Programs: local.Programs(a.err)})
+		o := a.graphOptions()
+		o.Elsewhere = true
+		err = graph.Check(p.graph, o)
 	}
 	if err != nil {
 		return nil, a.problems(err)
@@ -57,7 +67,28 @@ func (a *app) readEvents(arg string) (*eventPipe, error) {
 	return p, nil
 }
 
-func readBounded(name string) ([]byte, error) {
+// planEvents is readEvents of a pipe that is to run here.
+func (a *app) planEvents(arg string) (*eventPipe, error) {
+	p, err := a.readEvents(arg)
+	if err == nil {
+		if p.plan, err = graph.Compile(p.graph, a.graphOptions()); err != nil {
+			return nil, a.problems(err)
+		}
+	}
+	return p, err
+}
+
+func (a *app) graphOptions() graph.Options {
+	return graph.Options{Expr: where.Compile, Schema: schema.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template, Programs: local.Programs(a.err)}
+}
+
+// stdin as a file is standard input.
+const stdin = "-"
+
+func (a *app) readBounded(name string) ([]byte, error) {
+	if name == stdin {
+		return io.ReadAll(io.LimitReader(a.in, graph.MaxBytes+1))
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, &usage{&parley.Error{Code: parley.NotFound, Field: "FILE", Detail: err.Error(), Fix: "check the path"}}
@@ -90,7 +121,8 @@ func (a *app) pipeRunCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "run FILE", Short: "Run a pipe over events that is written as YAML.",
 		Example: `  parley pipe run big-orders.yaml
-  parley pipe run big-orders.yaml --from "$CURSOR"`,
+  parley pipe run big-orders.yaml --from "$CURSOR"
+  parley pipe show big-orders | parley pipe run -      of the server's, here`,
 		Args: exactly("FILE"),
 	}
 	at, from := a.remoteFlags(c), fromFlag(c)
@@ -110,8 +142,8 @@ func fromFlag(c *cobra.Command) *string {
 func (a *app) pipeTestCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "test FILE…", Short: "Run the tests in files of pipes.",
-		Example: "  parley pipe test big-orders.yaml",
-		Long: `Each test gives events to the pipe's stages in a time of its own, and says what
+		Example: "  parley pipe test big-orders.yaml\n  parley pipe show big-orders | parley pipe test -",
+		Long: `FILE is - for standard input. Each test gives events to the pipe's stages in a time of its own, and says what
 its sinks get and which events fail. No topic, file or URL is touched; programs of
 exec are run.`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -133,7 +165,7 @@ func (a *app) testPipes(ctx context.Context, args []string) (answer, error) {
 	var files []testedFile
 	passed, failed := 0, 0
 	for _, name := range args {
-		p, err := a.readEvents(name)
+		p, err := a.planEvents(name)
 		if err != nil {
 			return answer{}, err
 		}
@@ -270,9 +302,12 @@ func (a *app) runEvents(ctx context.Context, arg string, at *remote, from string
 	if a.json {
 		return answer{}, usagef("leave --json away, and end the pipe with: stdout --format cloudevents", "what a pipe writes is the events of its sink")
 	}
-	p, err := a.readEvents(arg)
+	p, err := a.planEvents(arg)
 	if err != nil {
 		return answer{}, err
+	}
+	if arg == stdin && slices.ContainsFunc(p.plan.Sources(), func(s graph.Spec) bool { return s.Kind == "stdin" }) {
+		return answer{}, usagef("put the pipe in a file", "standard input is the pipe, and cannot be its source as well")
 	}
 	if from != "" {
 		if p.graph.Steps[0].Kind != "topic" {

@@ -32,11 +32,16 @@ type Options struct {
 	// Template gives a jq program that only takes members as the text of its result,
 	// between which members of its input stand: jq.Template. Nil runs all programs.
 	Template func(text string) (between []string, paths [][]string, ok bool)
+	// Schema compiles a JSON Schema: schema.Compile of package pattern/stream/schema.
+	Schema func(text string) (fits func(data []byte) error, err error)
 	// Programs runs the programs of exec. Nil refuses them.
 	Programs Programs
 	// Endless says that the graph is to run for ever, as a declared one: sources
 	// that end are refused.
 	Endless bool
+	// Elsewhere has Check take stages that are used and not there for ones that are:
+	// of a server, say.
+	Elsewhere bool
 }
 
 // Check finds what is wrong with a graph: all of it, as one joined error. Those of a
@@ -54,6 +59,7 @@ type compiler struct {
 	errs  []error
 	names map[string]bool
 	reads map[string]bool // topics
+	loose map[Pos]bool    // what is used there is not there, and that was told
 	mach  *Machine        // that nodes are made for; nil while it is checked
 
 	catcher *catching // behind the steps that are being made
@@ -64,12 +70,16 @@ func (c *compiler) wrong(s *spec, param, what, fix string) {
 }
 
 func compile(g *Graph, o Options) (*Plan, error) {
-	c := &compiler{g: g, o: o, plan: &Plan{Graph: g, o: o}, names: map[string]bool{}, reads: map[string]bool{}}
+	c := &compiler{g: g, o: o, plan: &Plan{Graph: g, o: o}, names: map[string]bool{}, reads: map[string]bool{}, loose: map[Pos]bool{}}
 	if len(g.Steps) == 0 {
 		return nil, g.problem(Pos{}, parley.BadField("steps", "there are none", "write a source, stages and a sink"))
 	}
 	if deep(g.Steps, 0) {
 		return nil, g.problem(Pos{}, parley.BadField("steps", "pipes are too deep in pipes, or too many", "make several pipes of it, over topics"))
+	}
+	for _, step := range g.loose {
+		kind, _ := KindNamed(step.Kind)
+		c.using(&spec{graph: g, step: step, kind: kind, name: step.Kind})
 	}
 	c.source(g.Steps, "")
 	if len(g.Steps) < 2 {
@@ -115,6 +125,9 @@ func (c *compiler) spec(step Step, path string, role Role) *spec {
 	case k.Absent:
 		c.wrong(s, "", absent(k), "use a topic in its place")
 		return nil
+	case step.Kind == "use" && (role == IsStage || !c.o.Elsewhere):
+		c.using(s)
+		return nil
 	case k.Roles&role == 0:
 		c.misplaced(s, role)
 		return nil
@@ -128,6 +141,16 @@ func (c *compiler) spec(step Step, path string, role Role) *spec {
 		return s
 	}
 	return nil
+}
+
+// using checks stages that were not put in the place of their name: they are not
+// there.
+func (c *compiler) using(s *spec) {
+	at := s.step.At
+	if name := s.text("name"); c.args(s) && !c.o.Elsewhere && (at == Pos{} || !c.loose[at]) {
+		c.loose[at] = true
+		c.wrong(s, "name", "no stages are called "+strconv.Quote(name), "define it under stages: of the file, before those that use it, or put a file with it on the server")
+	}
 }
 
 func (c *compiler) misplaced(s *spec, role Role) {

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,13 @@ func check(text string) error {
 	return graph.Check(g, options())
 }
 
+// elsewhere are the options of who knows only some of the stages that are used.
+func elsewhere() graph.Options {
+	o := options()
+	o.Elsewhere = true
+	return o
+}
+
 // A pipe over bytes is none over events, whatever it has in common with one.
 func TestIsText(t *testing.T) {
 	for text, want := range map[string]bool{
@@ -34,49 +42,62 @@ func TestIsText(t *testing.T) {
 // Each mistake in a text is told with its place, and what to do.
 func TestTextMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		"topic a":                                       "1|the pipe has no sink",
-		"where data > 1 | topic a":                      "1|where is no source",
-		"topic a | where data > 1":                      "11|where is no sink",
-		"topic a | stdout | topic b":                    "11|stdout cannot stand in the middle",
-		"topic a | wher data > 1 | topic b":             `11|"wher" is not a stage`,
-		"topic a | queue jobs":                          "11|queue is not available",
-		"webhook in | topic b":                          "1|webhook is not available",
-		"cat f | where data > 1 | stdout":               `1|"cat" is not a stage`,
-		"topic a | topic a":                             "17|so that what it writes would come to it again",
-		"topic 'a.>' | topic a.b":                       "21|would come to it again",
-		"topic a | topic b c":                           "17|a sink is one topic",
-		"topic 'a b' | topic c":                         "7|holds \" \"",
-		"topic a | topic $b":                            "17|nothing is put in the place of $b",
-		"topic a | batch -n 5 | topic b":                "17|batch has no option -n",
-		"topic a | batch --cont 5 | topic b":            "17|batch has no option --cont",
-		"topic a | batch 0 | topic b":                   `17|"0" is not a whole number`,
-		"topic a | batch 5 x | topic b":                 `19|"x" is not a duration`,
-		"topic a | delay | topic b":                     "11|it is missing",
-		"topic a | delay 5 | topic b":                   `17|"5" is not a duration`,
-		"topic a | delay 1s 2s | topic b":               "20|2s is one argument too many",
-		"topic a | throttle fast | topic b":             `20|"fast" is not a rate`,
-		"topic a | where | topic b":                     "11|it is missing",
-		"topic a | where total > 1 | topic b":           "17|unknown name total",
-		"topic a | where (data | topic b":               "17|this ( is never closed",
-		"topic a | where data) | topic b":               "21|nothing is open that this ) closes",
-		"topic a | where data == 'x | topic b":          "25|a string in the expression is never closed",
-		"topic a | map {a | topic b":                    "15|this { is never closed",
-		"topic a | map .a b | topic b":                  "15|the program cannot be read",
-		"topic a | sort | topic b":                      "11|sort gives nothing before its source ends",
-		"topic a | tail | topic b":                      "11|tail gives nothing",
-		"topic a | window | topic b":                    "11|it needs either a size or a gap",
-		"topic a | window 1s --slide 2s | topic b":      "11|Slide is larger than Size",
-		"topic a | grep '(' | topic b":                  "16|it is no regular expression",
-		"topic a | cut -f 3-1 | topic b":                "18|is no list of places",
-		"topic a | pick a..b | topic b":                 "16|is no member",
-		"topic a | exec true | topic b":                 "11|programs are not allowed here",
-		"topic a | tee 'where data' | topic b":          "15|where is no sink",
-		"topic a | tee 'whre data | topic c' | topic b": "15|in it, pipe, column 1",
-		"topic a | tee '' | topic b":                    "15|in it, pipe, column 1: there is no stage",
-		"topic a | http ftp://x --every 1s":             "32|it is for a source",
-		"merge 'topic a' \"merge 'topic b'\" | topic c": "17|there is a merge in a merge",
-		"topic a | route data.x | topic b":              "11|it is missing",
-		"topic a | dedupe --most 99999999 | topic b":    "25|are too many",
+		"topic a":                                          "1|the pipe has no sink",
+		"where data > 1 | topic a":                         "1|where is no source",
+		"topic a | where data > 1":                         "11|where is no sink",
+		"topic a | stdout | topic b":                       "11|stdout cannot stand in the middle",
+		"topic a | wher data > 1 | topic b":                `11|"wher" is not a stage`,
+		"topic a | queue jobs":                             "11|queue is not available",
+		"webhook in | topic b":                             "1|webhook is not available",
+		"cat f | where data > 1 | stdout":                  `1|"cat" is not a stage`,
+		"topic a | topic a":                                "17|so that what it writes would come to it again",
+		"topic 'a.>' | topic a.b":                          "21|would come to it again",
+		"topic a | topic b c":                              "17|a sink is one topic",
+		"topic 'a b' | topic c":                            "7|holds \" \"",
+		"topic a | topic $b":                               "17|nothing is put in the place of $b",
+		"topic a | batch -n 5 | topic b":                   "17|batch has no option -n",
+		"topic a | batch --cont 5 | topic b":               "17|batch has no option --cont",
+		"topic a | batch 0 | topic b":                      `17|"0" is not a whole number`,
+		"topic a | batch 5 x | topic b":                    `19|"x" is not a duration`,
+		"topic a | delay | topic b":                        "11|it is missing",
+		"topic a | delay 5 | topic b":                      `17|"5" is not a duration`,
+		"topic a | delay 1s 2s | topic b":                  "20|2s is one argument too many",
+		"topic a | throttle fast | topic b":                `20|"fast" is not a rate`,
+		"topic a | where | topic b":                        "11|it is missing",
+		"topic a | where total > 1 | topic b":              "17|unknown name total",
+		"topic a | where (data | topic b":                  "17|this ( is never closed",
+		"topic a | where data) | topic b":                  "21|nothing is open that this ) closes",
+		"topic a | where data == 'x | topic b":             "25|a string in the expression is never closed",
+		"topic a | map {a | topic b":                       "15|this { is never closed",
+		"topic a | map .a b | topic b":                     "15|the program cannot be read",
+		"topic a | sort | topic b":                         "11|sort gives nothing before its source ends",
+		"topic a | tail | topic b":                         "11|tail gives nothing",
+		"topic a | window | topic b":                       "11|it needs either a size or a gap",
+		"topic a | window 1s --slide 2s | topic b":         "11|Slide is larger than Size",
+		"topic a | grep '(' | topic b":                     "16|it is no regular expression",
+		"topic a | cut -f 3-1 | topic b":                   "18|is no list of places",
+		"topic a | pick a..b | topic b":                    "16|is no member",
+		"topic a | exec true | topic b":                    "11|programs are not allowed here",
+		"topic a | tee 'where data' | topic b":             "15|where is no sink",
+		"topic a | tee 'whre data | topic c' | topic b":    "15|in it, pipe, column 1",
+		"topic a | tee '' | topic b":                       "15|in it, pipe, column 1: there is no stage",
+		"topic a | http ftp://x --every 1s":                "32|it is for a source",
+		"merge 'topic a' \"merge 'topic b'\" | topic c":    "17|there is a merge in a merge",
+		"topic a | route data.x | topic b":                 "11|it is missing",
+		"topic a | dedupe --most 99999999 | topic b":       "25|are too many",
+		"topic a | use slim | topic b":                     `15|no stages are called "slim"`,
+		"topic a | tee 'use slim | topic c' | topic b":     `15|no stages are called "slim"`,
+		"topic a | use | topic b":                          "11|it is missing",
+		"topic a | use a b | topic b":                      "17|one argument too many",
+		"topic a | use slim":                               `15|no stages are called "slim"`,
+		"topic a | validate | topic b":                     "11|it is missing",
+		"topic a | validate --schema | topic b":            "20|--schema needs a value",
+		"topic a | validate --scheme {} | topic b":         "20|validate has no option",
+		"topic a | validate --expr x | topic b":            "20|validate has no option",
+		"topic a | validate --schema {x} | topic b":        `20|"{x}" is not written in JSON`,
+		"topic a | validate --schema 'x' y | topic b":      "20|wrong with the quotes",
+		"topic a | validate --schema 5 | topic b":          "20|the value is no schema",
+		`topic a | validate --schema {"type":1} | discard`: "20|/type",
 	} {
 		err := check(text)
 		var m *lang.Mistake
@@ -111,6 +132,11 @@ func TestYAMLMistakes(t *testing.T) {
 		"steps:\n- topic: a\n- where data ( 1\n- topic: b":                           "p.yaml:3 this ( is never closed",
 		"steps:\n- topic: a\n- map {a: .b}\n- topic: b":                              "p.yaml:3 it is text with a : in it",
 		"steps:\n- topic: a\n- use: s\n- topic: b":                                   "p.yaml:3 no stages are called \"s\"",
+		"stages:\n  s: use t\n  t: head\nsteps:\n- topic: a\n- use s\n- topic: b":    "p.yaml:2 no stages are called \"t\"\n",
+		"steps:\n- topic: a\n- {where: data, use: s}\n- topic: b":                    "p.yaml:3 is a second stage in one step",
+		"steps:\n- topic: a\n- validate: {expr: data, schema: {}}\n- topic: b":       "p.yaml:3 there is an expression, too",
+		"steps:\n- topic: a\n- validate: {schema: {type: [1]}}\n- topic: b":          "p.yaml:3 ",
+		"steps:\n- topic: a\n- validate: {schema: {minimum: .5}}\n- topic: b":        "p.yaml:3 is nothing that JSON has: .5 is no number",
 		"steps:\n- topic: a\n- {where: data, map: .}\n- topic: b":                    "p.yaml:3 is a second stage in one step",
 		"steps:\n- topic: a\n- tee: []\n- topic: b":                                  "p.yaml:3 the pipe is empty",
 		"steps:\n- topic: a\n- {head: 1, name: a}\n- {head: 2, name: a}\n- topic: b": "p.yaml:4 two steps have this name",
@@ -154,6 +180,54 @@ func unjoin(err error) []error {
 	return []error{err}
 }
 
+// Named stages take their place wherever a text names them, and count each time.
+func TestUseInText(t *testing.T) {
+	src := "stages:\n  slim: [{drop: [a]}]\n  both: use slim | where data.x > 1\nsteps:\n- topic: a\n- use both | head 5\n- tee: use slim | topic c\n- use lib.big\n- topic: b"
+	shared := map[string][]graph.Step{"lib.big": {graph.New("where", graph.Args{"expr": "data.big"})}}
+	g, err := graph.ParseYAMLWith("p.yaml", []byte(src), shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := graph.Check(g, options()); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Text(); got != "topic a | drop a | where data.x > 1 | head 5 | tee 'drop a | topic c' | where data.big | topic b" {
+		t.Error(got)
+	}
+	if got := strings.Join(graph.Uses([]byte(src)), " "); got != "slim both slim lib.big" {
+		t.Errorf("it uses %s", got)
+	}
+	many := "stages:\n  s: [" + strings.TrimSuffix(strings.Repeat("head, ", 400), ", ") + "]\nsteps:\n- topic: a\n- tee: use s | topic x\n- tee: use s | topic y\n- topic: b"
+	if _, err := graph.ParseYAML("p.yaml", []byte(many)); err == nil || !strings.Contains(err.Error(), "there are more than 1000") {
+		t.Errorf("1200 steps: %v", err)
+	}
+}
+
+// What is elsewhere can be checked, and not run.
+func TestElsewhere(t *testing.T) {
+	g, err := graph.ParseText("topic a | use lib.slim | where data.x > | topic b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := graph.Check(g, elsewhere()); len(unjoin(err)) != 1 || strings.Contains(err.Error(), "slim") {
+		t.Errorf("checked: %v", err)
+	}
+	g.Steps = slices.Delete(g.Steps, 2, 3)
+	if err := graph.Check(g, elsewhere()); err != nil {
+		t.Errorf("checked: %v", err)
+	}
+	end, err := graph.ParseText("topic a | use lib.slim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := graph.Check(end, elsewhere()); err == nil || !strings.Contains(err.Error(), "use is no sink") {
+		t.Errorf("a sink: %v", err)
+	}
+	if _, err := graph.Compile(g, elsewhere()); err == nil || !strings.Contains(err.Error(), "no stages are called") {
+		t.Errorf("compiled: %v", err)
+	}
+}
+
 // The three ways to write a graph make the same one.
 func TestThreeWays(t *testing.T) {
 	inGo := &graph.Graph{Steps: []graph.Step{
@@ -162,9 +236,12 @@ func TestThreeWays(t *testing.T) {
 		graph.New("batch", graph.Args{"count": 100, "every": time.Second}),
 		graph.New("grep", graph.Args{"pattern": "-x", "ignore-case": true}),
 		graph.New("tee", graph.Args{"to": [][]graph.Step{{graph.New("map", graph.Args{"jq": "{a: (.b|.c)}"}), graph.New("topic", graph.Args{"name": "it's"})}, {graph.New("stdout", nil)}}}),
+		graph.New("use", graph.Args{"name": "lib.slim"}),
+		graph.New("validate", graph.Args{"schema": `{"const": "it's | \\n"}`}),
+		graph.New("validate", graph.Args{"expr": "--data.x > 1"}),
 		graph.New("file", graph.Args{"path": "out file", "append": true}),
 	}}
-	const text = `topic --from latest orders | where data.total > 100 || data.vip | batch 100 1s | grep --ignore-case '-x' | tee 'map {a: (.b|.c)} | topic '\''it'\''\'\'''\''s'\''' stdout | file --append 'out file'`
+	const text = `topic --from latest orders | where data.total > 100 || data.vip | batch 100 1s | grep --ignore-case '-x' | tee 'map {a: (.b|.c)} | topic '\''it'\''\'\'''\''s'\''' stdout | use lib.slim | validate --schema '{"const":"it\u0027s | \\n"}' | validate '--data.x > 1' | file --append 'out file'`
 	if got := inGo.Text(); got != text {
 		t.Errorf("\n%s\n%s", got, text)
 	}
@@ -182,6 +259,14 @@ func TestThreeWays(t *testing.T) {
 	}
 	if fromText.Text() != text || fromYAML.Text() != text {
 		t.Errorf("\n%s\n%s\n%s", fromText.Text(), fromYAML.Text(), asYAML)
+	}
+	asMapping := "steps:\n- topic: a\n- validate:\n    schema:\n      type: object\n      properties: {n: {minimum: 1.0}}\n- topic: b"
+	fromMapping, err := graph.ParseYAML("p.yaml", []byte(asMapping))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fromMapping.Text(); got != `topic a | validate --schema '{"properties":{"n":{"minimum":1.0}},"type":"object"}' | topic b` {
+		t.Error(got)
 	}
 }
 
@@ -203,12 +288,12 @@ func TestExamples(t *testing.T) {
 		if k.Name == "exec" {
 			continue // it needs a program
 		}
-		if err := check(text); err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
 		g, err := graph.ParseText(text)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if err := graph.Check(g, elsewhere()); err != nil {
+			t.Errorf("%s: %v", text, err)
 		}
 		if !strings.Contains(g.Text(), k.Example) && k.Name != "http" && k.Name != "window" && k.Name != "generate" && k.Name != "grep" && k.Name != "cut" && k.Name != "head" && k.Name != "tail" && k.Name != "batch" {
 			t.Errorf("%s is written %s", k.Example, g.Text())
@@ -217,7 +302,7 @@ func TestExamples(t *testing.T) {
 }
 
 func TestLintAndDrawings(t *testing.T) {
-	g, err := graph.ParseText(`topic orders | window 1m | route 'data.count > 5' 'batch 3 | topic "many"' | uniq | topic few`)
+	g, err := graph.ParseText(`topic orders | window 1m | route 'data.count > 5' 'batch 3 | topic "many"' | uniq | validate --schema { } | use slim | use lib.slim | topic few`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,11 +310,15 @@ func TestLintAndDrawings(t *testing.T) {
 	for _, f := range graph.Lint(g) {
 		found += f.Path + " " + f.What + "\n"
 	}
-	for _, want := range []string{"2 without lateness", "2 the last window stays open", "3.to1.1 a batch that is not full", "4 only equal events that follow", "1 the first event that fails"} {
+	for _, want := range []string{"2 without lateness", "2 the last window stays open", "3.to1.1 a batch that is not full", "4 only equal events that follow", "5 everything fits", "6 no stages are called slim", "1 the first event that fails"} {
 		if !strings.Contains(found, want) {
 			t.Errorf("%q is not in\n%s", want, found)
 		}
 	}
+	if strings.Contains(found, "lib.slim,") || strings.Count(found, "\n") != 7 {
+		t.Errorf("also found\n%s", found)
+	}
+	g.Steps = slices.Delete(g.Steps, 4, 7)
 	if got := g.Tree(); got != "topic orders\n↓ window 1m\n↓ route 'data.count > 5'\n   ↓ batch 3\n   ↓ topic many\n↓ uniq\n↓ topic few\n" {
 		t.Errorf("%s", got)
 	}
@@ -249,6 +338,8 @@ func FuzzParseText(f *testing.F) {
 		"topic a | where data.x > 1 || data.y | map {a: (.b | .c)} | topic b", "file x | tee 'topic a' \"tee 'topic b' | topic c\" | stdout",
 		"topic a | batch 5 1s 64K | topic b", "topic a | exec -- sh -c 'x' -- -y | topic b", "topic a | grep -ivF -- -x | topic b", "merge 'topic a' 'stdin' | topic b",
 		"topic a | window --gap 5s --late 'topic x' | topic b", "generate 5 | sort -r data | topic b", "topic a | http 'http://x/?a=1&b=2' --header 'A: b' --header=C:d",
+		"topic a | use slim | tee 'use lib.slim | topic c' | topic b", `topic a | validate --schema '{"const": "a\u0027|"}' | topic b`, `topic a | validate --schema={"type": ["object", "null"]} | topic b`,
+		"topic a | validate '--schema x' | topic b", "topic a | where ''] | topic b", `topic a | validate --schema "true" | topic b`,
 	} {
 		f.Add(seed)
 	}
@@ -267,7 +358,7 @@ func FuzzParseText(f *testing.F) {
 			t.Fatalf("%q became %q: %v", text, one, err)
 		}
 		graph.Lint(g)
-		if err := graph.Check(g, options()); err != nil {
+		if err := graph.Check(g, elsewhere()); err != nil {
 			return
 		}
 		asYAML, err := g.YAML()
@@ -286,6 +377,7 @@ func FuzzParseYAML(f *testing.F) {
 	f.Add([]byte(orders))
 	f.Add([]byte(everything))
 	f.Add([]byte("steps: topic a | topic b\ntests:\n- input: [1, {wait: 1s}, {event: {id: x, data: 5}}]\n  expect: {b: [1]}\n  dead: [{stage: x}]\n  end: false"))
+	f.Add([]byte("stages:\n  s: head\n  t: use s | use u\nsteps:\n- topic: a\n- tee: use s | topic c\n- {use: t}\n- validate: {schema: {type: [object, 'null'], const: 1.5}}\n- topic: b"))
 	f.Add([]byte("steps:\n- <<: {}\n- ? [a]\n  : b\n- !!binary aGk=\n- topic: 2026-01-01"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		g, err := graph.ParseYAML("f", src)

@@ -207,6 +207,14 @@ func Lint(g *Graph) []Finding {
 			if !given("every") {
 				add(path, s, "a batch that is not full waits for as long as it takes", "add a time, as in batch 100 1s")
 			}
+		case "validate":
+			if schema := strings.Join(strings.Fields(s.Args["schema"].Text()), ""); schema == "{}" || schema == "true" {
+				add(path, s, "everything fits this schema", `say what data has to be, as in {"type": "object", "required": ["id"]}`)
+			}
+		case "use":
+			if name := s.Args["name"].Text(); !strings.Contains(name, ".") {
+				add(path, s, "no stages are called "+name+", and those of a server have names like lib.slim", "define it under stages: of the file, or name where it is")
+			}
 		case "uniq":
 			if there && before.Kind != "sort" && !given("key") {
 				add(path, s, "only equal events that follow each other become one", "use dedupe, or sort before it")

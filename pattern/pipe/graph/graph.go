@@ -19,6 +19,8 @@ type Graph struct {
 
 	text string // of a one-line graph
 	file string // of a YAML graph
+
+	loose []Step // what its named stages use and is not there
 }
 
 // Step is a source, a stage or a sink.

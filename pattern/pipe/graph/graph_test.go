@@ -7,10 +7,11 @@ import (
 	"github.com/parleyhq/parley/pattern/pipe/graph"
 	"github.com/parleyhq/parley/pattern/pipe/jq"
 	"github.com/parleyhq/parley/pattern/pipe/where"
+	"github.com/parleyhq/parley/pattern/stream/schema"
 )
 
 func options() graph.Options {
-	return graph.Options{Expr: where.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template}
+	return graph.Options{Expr: where.Compile, Schema: schema.Compile, Fields: where.Fields, Test: where.Test, JQ: jq.Compile, Template: jq.Template}
 }
 
 // plan reads and compiles a file.

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +36,7 @@ const (
 	Switch     Type = "switch"     // true or false
 	Pipe       Type = "pipe"       // stages, if any, and a sink
 	Source     Type = "source"     // a source, and stages if any
+	Schema     Type = "schema"     // a JSON Schema (draft 2020-12), in JSON; in a file also as YAML
 )
 
 // Param is a parameter of a kind.
@@ -148,6 +150,10 @@ func (p Param) accepts(word string) string {
 	case Switch:
 		if word != "true" && word != "false" {
 			return "is neither true nor false"
+		}
+	case Schema:
+		if !json.Valid([]byte(word)) {
+			return "is not written in JSON"
 		}
 	case Text, Expression, JQ:
 		if word == "" {

@@ -25,8 +25,9 @@ func eachKinds() []Kind {
 		{Name: "drop", Roles: IsStage, Doc: "takes members out of the data", Example: "drop password", make: makeDrop, Params: []Param{
 			{Name: "fields", Type: Text, Need: true, Many: true, Doc: "members; dots go down"},
 		}},
-		{Name: "validate", Roles: IsStage, Doc: "fails events for which an expression is not true", Example: "validate data.total >= 0", make: makeValidate, Params: []Param{
-			{Name: "expr", Type: Expression, Need: true, Doc: "the rule"},
+		{Name: "validate", Roles: IsStage, Doc: "fails events for which an expression is not true, or whose data breaks a JSON Schema", Example: "validate data.total >= 0", make: makeValidate, Params: []Param{
+			{Name: "expr", Type: Expression, Doc: "the rule"},
+			{Name: "schema", Type: Schema, Option: true, Doc: "in place of a rule: what the data has to be, as in --schema '{\"required\": [\"id\"]}'"},
 		}},
 		{Name: "split", Roles: IsStage, Doc: "makes an event of each element of a list", Example: "split data.items", make: makeSplit, Params: []Param{
 			{Name: "of", Type: Expression, Doc: "the list; the data"},
@@ -82,6 +83,9 @@ func branchKinds() []Kind {
 		}},
 		{Name: "catch", Roles: IsStage, Doc: "gives events that failed in a stage before it to another pipe", Example: "catch 'topic orders.bad'", make: makeCatch, Params: []Param{
 			{Name: "to", Type: Pipe, Need: true, Doc: "a pipe without a source"},
+		}},
+		{Name: "use", Roles: IsStage, Doc: "the named stages of the file, or of a shared one, in their place", Example: "use slim", Params: []Param{
+			{Name: "name", Type: Text, Need: true, Doc: "the name, as in slim, or lib.slim of the shared stages lib"},
 		}},
 		{Name: "exec", Roles: IsSource | IsStage, rest: true, Doc: "runs a program: its lines as events, or over the data of events", Example: "exec ./enrich", make: makeExec, Params: execParams()},
 	}

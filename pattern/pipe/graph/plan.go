@@ -25,7 +25,10 @@ type lane struct {
 }
 
 // Compile checks a graph and makes its plan.
-func Compile(g *Graph, o Options) (*Plan, error) { return compile(g, o) }
+func Compile(g *Graph, o Options) (*Plan, error) {
+	o.Elsewhere = false
+	return compile(g, o)
+}
 
 // Sources gives the sources; the index of each is its lane. There is one, and with
 // merge more.

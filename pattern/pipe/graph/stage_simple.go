@@ -207,17 +207,6 @@ func makeWhere(c *compiler, s *spec) (node, error) {
 	}}, err
 }
 
-func makeValidate(c *compiler, s *spec) (node, error) {
-	f, err := c.expr(s, "expr")
-	return &each{do: func(it *item, to []item) ([]item, error) {
-		ok, err := f.truth(it)
-		if err == nil && !ok {
-			err = parley.Errorf(parley.Unprocessable, "it is not so that %s", s.text("expr"))
-		}
-		return append(to, *it), err
-	}}, err
-}
-
 func makeSplit(c *compiler, s *spec) (node, error) {
 	f, err := c.expr(s, "of")
 	n := &each{}

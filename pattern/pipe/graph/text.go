@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -129,6 +131,8 @@ func (r *reader) read() (Step, error) {
 		w := r.stage.Args[i]
 		var err error
 		switch {
+		case whole(kind.Name) && strings.HasPrefix(w.Raw, "--") && len(kind.Params) > 1:
+			err = r.wholeOption(w)
 		case whole(kind.Name):
 			err = r.set(kind.Params[0], w, w.Text)
 		case options && w.Raw == "--":
@@ -188,6 +192,29 @@ func (r *reader) long(i int) (int, error) {
 		w, value = r.stage.Args[i], r.stage.Args[i].Text
 	}
 	return i, r.set(p, w, value)
+}
+
+// wholeOption reads the option of a stage that takes the rest of its text: all of it
+// behind the name, with or without quotes.
+func (r *reader) wholeOption(w lang.Word) error {
+	name, rest, _ := strings.Cut(w.Raw[2:], " ")
+	name, joined, _ := strings.Cut(name, "=")
+	p, ok := r.kind.param(name)
+	if !ok || !p.Option {
+		return r.noOption(w, name)
+	}
+	value := strings.TrimSpace(joined + " " + rest)
+	if value == "" {
+		return r.wrong(w, "--"+name+" needs a value", "give the "+string(p.Type)+" behind it: "+p.Doc)
+	}
+	if value[0] == '\'' || value[0] == '"' && !json.Valid([]byte(value)) {
+		quoted, err := lang.Parse(value)
+		if err != nil || len(quoted.Stages) != 1 || len(quoted.Stages[0].Args) > 0 {
+			return r.wrong(w, "something is wrong with the quotes around the "+string(p.Type), "put it all in single quotes")
+		}
+		value = quoted.Stages[0].Name.Text
+	}
+	return r.set(p, w, value)
 }
 
 // short reads -n value, -nvalue and switches that are joined.
@@ -309,10 +336,19 @@ func (s Step) Text() string {
 	k, _ := KindNamed(s.Kind)
 	out := s.Kind
 	if whole(s.Kind) {
+		for _, p := range k.Params[1:] {
+			if a, ok := s.Args[p.Name]; ok {
+				return out + " --" + p.Name + " " + schemaText(a.Text())
+			}
+		}
 		if len(s.Args) == 0 {
 			return out
 		}
-		return out + " " + expressionText(s.Args[k.Params[0].Name].Text())
+		text := s.Args[k.Params[0].Name].Text()
+		if len(k.Params) > 1 && strings.HasPrefix(text, "--") {
+			return out + " " + quoted(text) // it is no option
+		}
+		return out + " " + expressionText(text)
 	}
 	var behind []string
 	for _, p := range k.Params {
@@ -363,9 +399,21 @@ func placed(k Kind, p Param, s Step, values []string) []string {
 // quoteValue quotes a value, and what would be read as an option.
 func quoteValue(w string) string {
 	if strings.HasPrefix(w, "-") {
-		return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		return quoted(w)
 	}
 	return lang.Quote(w)
+}
+
+func quoted(w string) string { return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'" }
+
+// schemaText quotes JSON. An apostrophe in it is escaped as JSON has it, so that the
+// quotes hold wherever it is read.
+func schemaText(schema string) string {
+	var compact bytes.Buffer
+	if json.Compact(&compact, []byte(schema)) == nil {
+		schema = compact.String()
+	}
+	return "'" + strings.ReplaceAll(schema, "'", `\u0027`) + "'"
 }
 
 // expressionText leaves quotes away where an expression needs none.
@@ -374,5 +422,5 @@ func expressionText(e string) string {
 	if err == nil && len(p.Stages) == 1 && len(p.Stages[0].Args) == 1 && p.Stages[0].Args[0].Text == e && p.Stages[0].Args[0].Raw == e {
 		return e
 	}
-	return lang.Quote(e)
+	return quoted(e)
 }

@@ -57,6 +57,7 @@ type yamlReader struct {
 	named  map[string][]Step
 	shared map[string][]Step
 	steps  int
+	uses   []string
 	errs   []error
 }
 
@@ -170,6 +171,7 @@ func (y *yamlReader) graph(root *yaml.Node) {
 				y.fail(k, key, "is no name", "use up to 64 small letters, digits, - and _, the first a letter")
 			}
 			y.named[key] = y.stepList(v, 0)
+			y.g.loose = append(y.g.loose, loose(y.named[key])...)
 		})
 	}
 	if n := late["steps"]; n != nil {
@@ -226,8 +228,9 @@ func (y *yamlReader) textSteps(n *yaml.Node) []Step {
 		y.fail(n, strings.TrimPrefix(e.Field, "pipe, "), e.Detail, e.Fix)
 		return nil
 	}
-	inside(steps, Pos{Line: n.Line, Column: n.Column})
-	return steps
+	at := Pos{Line: n.Line, Column: n.Column}
+	inside(steps, at)
+	return y.putIn(steps, at, false)
 }
 
 func errorsAs(err error) (*parley.Error, bool) {
@@ -249,21 +252,18 @@ func (y *yamlReader) step(n *yaml.Node, depth int) []Step {
 		case key == "name":
 			s.Name = y.word(v, "name")
 		case key == "use":
-			name := y.word(v, "use")
-			steps, there := y.named[name]
-			if !there {
-				steps, there = y.shared[name]
-				steps = putAt(steps, Pos{Line: v.Line, Column: v.Column})
+			if s.Kind != "" {
+				y.fail(k, key, "is a second stage in one step", "put a - before it")
+				return
 			}
-			if !there {
-				y.fail(v, "use", "no stages are called "+strconv.Quote(name), "define it under stages:, before those that use it")
-			}
-			used = append([]Step{}, steps...)
+			at := Pos{Line: v.Line, Column: v.Column}
+			use := Step{Kind: "use", Args: map[string]Arg{"name": {Words: []string{y.word(v, "use")}, At: at}}, At: at}
+			used = y.putIn([]Step{use}, at, false)
 			s.Kind = "use"
 		case !ok && strings.Contains(key, " "):
 			y.fail(k, "step", "it is text with a : in it, which YAML takes for a key", "put quotes around it, as in - 'map {id: .id}'")
 		case !ok:
-			y.unknown(k, "is not a source, stage or sink", append(KindNames(), "use", "name"))
+			y.unknown(k, "is not a source, stage or sink", append(KindNames(), "name"))
 		case s.Kind != "":
 			y.fail(k, key, "is a second stage in one step", "put a - before it")
 		default:
@@ -320,6 +320,10 @@ func (y *yamlReader) arg(k Kind, p Param, n *yaml.Node, depth int) Arg {
 		for _, c := range n.Content {
 			a.Pipes = append(a.Pipes, y.stepList(c, depth+1))
 		}
+		return a
+	}
+	if p.Type == Schema && n.Kind != yaml.ScalarNode {
+		a.Words = []string{y.schema(n, k.Name+", "+p.Name)}
 		return a
 	}
 	nodes := []*yaml.Node{n}

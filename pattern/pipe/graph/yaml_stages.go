@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"encoding/json"
 	"errors"
 
 	"go.yaml.in/yaml/v3"
@@ -58,6 +59,84 @@ func (y *yamlReader) checkStages(k *yaml.Node, steps []Step, o Options) error {
 	return Check(&Graph{Steps: append(whole, New("discard", nil)), file: y.g.file}, o)
 }
 
+// putIn puts named stages in the places of the steps that use them. What is not known
+// stays, for Check to tell. Whoever calls it for steps that are in no other counts
+// those that it gives.
+func (y *yamlReader) putIn(steps []Step, at Pos, inner bool) []Step {
+	var all []Step
+	for _, s := range steps {
+		if s.Kind != "use" {
+			for _, a := range s.Args {
+				for i, p := range a.Pipes {
+					a.Pipes[i] = y.putIn(p, at, true)
+				}
+			}
+			all = append(all, s)
+			continue
+		}
+		name := s.Args["name"].Text()
+		y.uses = append(y.uses, name)
+		found, there := y.named[name]
+		if !there {
+			if found, there = y.shared[name]; there {
+				found = putAt(found, at)
+			}
+		}
+		if !there {
+			found = []Step{s}
+		}
+		if y.steps += sizeOf(found); !inner {
+			y.steps -= len(found)
+		}
+		if y.steps > MaxSteps {
+			return all // stepList says so
+		}
+		all = append(all, found...)
+	}
+	return all
+}
+
+// loose finds what steps use and is not there.
+func loose(steps []Step) (all []Step) {
+	for _, s := range steps {
+		if s.Kind == "use" {
+			all = append(all, s)
+		}
+		for _, a := range s.Args {
+			for _, p := range a.Pipes {
+				all = append(all, loose(p)...)
+			}
+		}
+	}
+	return all
+}
+
+// sizeOf counts steps with those in their pipes.
+func sizeOf(steps []Step) (n int) {
+	for _, s := range steps {
+		n++
+		for _, a := range s.Args {
+			for _, p := range a.Pipes {
+				n += sizeOf(p)
+			}
+		}
+	}
+	return n
+}
+
+// schema makes the JSON of a schema that is written as YAML.
+func (y *yamlReader) schema(n *yaml.Node, field string) string {
+	v, err := jsonOf(n)
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(v)
+	}
+	if err != nil {
+		y.fail(n, field, "is nothing that JSON has: "+err.Error(), "write it as in JSON")
+	}
+	return string(text)
+}
+
 // putAt copies steps to where they are used, so that what is wrong with them there
 // is told there.
 func putAt(steps []Step, at Pos) []Step {
@@ -80,21 +159,11 @@ func putAt(steps []Step, at Pos) []Step {
 // Uses lists the names that the steps of a file use, as far as it can be read: for who
 // has to know which pipes a shared stage concerns.
 func Uses(src []byte) []string {
-	y := &yamlReader{g: &Graph{}}
+	y := &yamlReader{g: &Graph{}, named: map[string][]Step{}}
 	root, err := y.document(src)
 	if err != nil {
 		return nil
 	}
-	var names []string
-	var look func(n *yaml.Node)
-	look = func(n *yaml.Node) {
-		for i, c := range n.Content {
-			if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "use" && c.Kind == yaml.ScalarNode {
-				names = append(names, c.Value)
-			}
-			look(c)
-		}
-	}
-	look(root)
-	return names
+	y.graph(root)
+	return y.uses
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"pgregory.net/rapid"
+
+	"github.com/parleyhq/parley"
 )
 
 func mustCompile(t testing.TB, text string) *document {
@@ -53,6 +55,30 @@ func TestFailures(t *testing.T) {
 }
 
 // TestDataThatCannotBeLookedAt is refused before any schema.
+// A schema that is read once says the same as one that is read for each event.
+func TestCompile(t *testing.T) {
+	const text = `{"properties": {"n": {"type": "integer", "minimum": 3}}, "required": ["n"]}`
+	fits, err := Compile(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, data := range []string{`{"n": 3}`, `{"n": 2}`, `{"n": "x"}`, `{}`, `[1]`, `5`, `{"n"`, ``} {
+		err := fits([]byte(data))
+		f, _ := Validate([]byte(text), []byte(data))
+		if (f == nil) != (err == nil) || f != nil && f.Error() != err.Error() {
+			t.Errorf("%s: %v, and read anew %v", data, err, f)
+		}
+	}
+	if err := fits([]byte(`{"n": 2}`)); err == nil || !strings.Contains(err.Error(), "/n") {
+		t.Errorf("it does not say where: %v", err)
+	}
+	for _, bad := range []string{"", "5", `{"type": "objekt"}`, `{"$ref": "http://localhost/x"}`, strings.Repeat(" ", MaxSchema) + "{}"} {
+		if _, err := Compile(bad); parley.CodeOf(err) != parley.Invalid && parley.CodeOf(err) != parley.TooLarge || err == nil {
+			t.Errorf("%.20s: %v", bad, err)
+		}
+	}
+}
+
 func TestDataThatCannotBeLookedAt(t *testing.T) {
 	d := mustCompile(t, `true`)
 	for data, text := range map[string]string{

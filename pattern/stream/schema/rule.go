@@ -125,3 +125,18 @@ func Validate(schema, data []byte) (*Failure, error) {
 	}
 	return d.check(data), nil
 }
+
+// Compile reads a schema once, for data that comes again and again: fits tells how
+// data breaks it, as a *Failure, or nil. Errors: as Validate.
+func Compile(schema string) (fits func(data []byte) error, err error) {
+	d, err := compileField("schema", []byte(schema))
+	if err != nil {
+		return nil, err
+	}
+	return func(data []byte) error {
+		if f := d.check(data); f != nil {
+			return f
+		}
+		return nil
+	}, nil
+}
