@@ -2,15 +2,16 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/bench/target"
-	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
+	"github.com/parleyhq/parley/client/overgrpc"
+	"github.com/parleyhq/parley/pattern/queue"
 )
 
 // parleyServer is a server process.
@@ -27,89 +28,84 @@ func startParley(dir string) (instance, error) {
 func (s *parleyServer) pid() int { return s.PID() }
 func (s *parleyServer) stop()    { _ = s.Stop() }
 
+// dial is for what the SDK has no call for.
 func (s *parleyServer) dial() (*grpc.ClientConn, error) {
-	return grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithInitialWindowSize(1<<20), grpc.WithInitialConnWindowSize(1<<20))
+	return grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
 }
 
 // parleyEnqueuer has a connection and a stream of its own.
 type parleyEnqueuer struct {
-	conn    *grpc.ClientConn
-	stream  grpc.BidiStreamingClient[parleyv1.EnqueueStreamRequest, parleyv1.EnqueueStreamResponse]
-	request uint64
+	conn   *overgrpc.Transport
+	stream *overgrpc.EnqueueStream
+	jobs   []queue.Job
 }
 
 func (s *parleyServer) enqueuer() (enqueuer, error) {
-	conn, err := s.dial()
+	conn, err := overgrpc.Dial(s.GRPC, overgrpc.Options{})
 	if err != nil {
 		return nil, err
 	}
-	stream, err := parleyv1.NewQueuesClient(conn).EnqueueStream(context.Background())
-	return &parleyEnqueuer{conn: conn, stream: stream}, err
+	return &parleyEnqueuer{conn: conn, stream: conn.Queue("bench").EnqueueStream()}, nil
 }
 
 func (p *parleyEnqueuer) enqueue(n int, payload []byte) error {
-	jobs := make([]*parleyv1.Job, n)
-	for i := range jobs {
-		jobs[i] = &parleyv1.Job{Event: &parleyv1.Event{Data: payload}}
+	p.jobs = p.jobs[:0]
+	for range n {
+		p.jobs = append(p.jobs, queue.Job{Event: parley.Event{Data: payload}})
 	}
-	p.request++
-	if err := p.stream.Send(&parleyv1.EnqueueStreamRequest{Request: p.request, Enqueue: &parleyv1.EnqueueRequest{Queue: "bench", Jobs: jobs}}); err != nil {
-		return err
-	}
-	res, err := p.stream.Recv()
-	if err != nil {
-		return err
-	}
-	if f := res.GetFailure(); f != nil {
-		return fmt.Errorf("%s: %s", f.GetReason(), f.GetMessage())
-	}
-	return nil
+	_, err := p.stream.Enqueue(context.Background(), p.jobs, queue.EnqueueOptions{})
+	return err
 }
 
 func (p *parleyEnqueuer) close() { _ = p.conn.Close() }
 
 type parleyWorker struct {
-	conn *grpc.ClientConn
+	conn *overgrpc.Transport
 }
 
 func (s *parleyServer) worker() (worker, error) {
-	conn, err := s.dial()
+	conn, err := overgrpc.Dial(s.GRPC, overgrpc.Options{})
 	return &parleyWorker{conn}, err
 }
 
-// work keeps credit for four batches, so that jobs come while others are acked.
+// work has several goroutines lease and ack, so that jobs come while others are acked.
 func (p *parleyWorker) work(ctx context.Context, done func(int)) error {
 	defer func() { _ = p.conn.Close() }()
-	stream, err := parleyv1.NewQueuesClient(p.conn).Work(ctx)
+	stream, err := p.conn.Queue("bench").WorkStream(overgrpc.WorkOptions{Ahead: 2 * batch})
 	if err != nil {
 		return err
 	}
-	if err := stream.Send(&parleyv1.WorkRequest{Open: &parleyv1.WorkOpen{Queue: "bench", Visibility: durationpb.New(time.Minute)}, Credit: 4 * batch}); err != nil {
-		return err
+	defer func() { _ = stream.Close() }()
+	const several = 3
+	ended := make(chan error, several)
+	for range several {
+		go func() { ended <- p.workOff(ctx, stream, done) }()
 	}
-	sizes := map[uint64]int{}
-	for request := uint64(1); ; {
-		m, err := stream.Recv()
+	for range several {
+		err = errors.Join(err, <-ended)
+	}
+	return err
+}
+
+func (p *parleyWorker) workOff(ctx context.Context, stream *overgrpc.WorkStream, done func(int)) error {
+	var acks []queue.Settlement
+	for ctx.Err() == nil {
+		list, err := stream.Lease(ctx, queue.LeaseRequest{Max: batch, Wait: time.Minute, Visibility: time.Minute})
 		if err != nil {
 			return err
 		}
-		if s := m.GetSettled(); s != nil {
-			if s.GetFailure() != nil || len(s.GetFailures()) > 0 {
-				return fmt.Errorf("settling: %v", s)
-			}
-			done(sizes[s.GetRequest()])
-			delete(sizes, s.GetRequest())
+		if len(list) == 0 {
+			continue
 		}
-		if n := len(m.GetJobs()); n > 0 {
-			acks := make([]*parleyv1.Settlement, n)
-			for i, j := range m.GetJobs() {
-				acks[i] = &parleyv1.Settlement{Lease: j.GetLease()}
-			}
-			sizes[request] = n
-			if err := stream.Send(&parleyv1.WorkRequest{Request: request, Settlements: acks, Credit: int32(n)}); err != nil {
-				return err
-			}
-			request++
+		acks = acks[:0]
+		for i := range list {
+			acks = append(acks, queue.Settlement{Lease: list[i].Token, Action: queue.Ack})
 		}
+		errs, err := stream.Settle(ctx, acks)
+		if err = errors.Join(append(errs, err)...); err != nil {
+			return err
+		}
+		done(len(list))
 	}
+	return nil
 }

@@ -53,7 +53,16 @@ type Transport struct {
 	groups    parleyv1.GroupsClient
 	target    string
 	token     string
+	codec     codec
 }
+
+// window is what a server may send on a call before it is read (RFC 9113 §5.2): at the
+// protocol's own 64 KiB, jobs of that size together wait for a round trip.
+const window = 1 << 20
+
+// bufferSize is what one system call reads or writes: a transport has one connection,
+// and what goes over it may be many jobs at a time.
+const bufferSize = 128 << 10
 
 // Dial makes a transport to HOST:PORT. Nothing is sent yet.
 func Dial(target string, o Options) (*Transport, error) {
@@ -64,10 +73,14 @@ func Dial(target string, o Options) (*Transport, error) {
 	if o.MaxMessage <= 0 {
 		o.MaxMessage = 64 << 20
 	}
-	name := target
+	name, own := target, newCodec()
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(o.MaxMessage)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(o.MaxMessage), grpc.ForceCodecV2(own)),
+		grpc.WithInitialWindowSize(window),
+		grpc.WithInitialConnWindowSize(window),
+		grpc.WithReadBufferSize(bufferSize),
+		grpc.WithWriteBufferSize(bufferSize),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 40 * time.Second, Timeout: 10 * time.Second}),
 	}
 	if o.Dial != nil {
@@ -78,7 +91,7 @@ func Dial(target string, o Options) (*Transport, error) {
 	if err != nil {
 		return nil, parley.BadField("target", err.Error(), "write it like 127.0.0.1:7276")
 	}
-	return &Transport{target: name, conn: conn, publish: parleyv1.NewPublishClient(conn), subscribe: parleyv1.NewSubscribeClient(conn), queues: parleyv1.NewQueuesClient(conn), groups: parleyv1.NewGroupsClient(conn), token: o.Token}, nil
+	return &Transport{target: name, conn: conn, publish: parleyv1.NewPublishClient(conn), subscribe: parleyv1.NewSubscribeClient(conn), queues: parleyv1.NewQueuesClient(conn), groups: parleyv1.NewGroupsClient(conn), token: o.Token, codec: own}, nil
 }
 
 // Close ends all calls.
@@ -205,7 +218,7 @@ func toProto(e *parley.Event) *parleyv1.Event {
 func fromProto(p *parleyv1.Event) parley.Event {
 	e := parley.Event{
 		ID: p.GetId(), Source: p.GetSource(), Type: p.GetType(), Subject: p.GetSubject(),
-		DataContentType: p.GetDatacontenttype(), DataSchema: p.GetDataschema(), Extensions: p.GetExtensions(), Data: p.Data,
+		DataContentType: p.GetDatacontenttype(), DataSchema: p.GetDataschema(), Extensions: p.GetExtensions(), Data: p.GetData(),
 	}
 	if p.GetTime() != nil {
 		e.Time = p.GetTime().AsTime()

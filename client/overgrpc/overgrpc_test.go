@@ -23,6 +23,13 @@ import (
 // dial runs a gRPC door in a network of its own, and gives a transport to it.
 func dial(t *testing.T) *overgrpc.Transport {
 	t.Helper()
+	g, _ := dialAndCut(t)
+	return g
+}
+
+// dialAndCut gives a function, too, that loses the connections there are.
+func dialAndCut(t *testing.T) (_ *overgrpc.Transport, cut func()) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	log := memlog.New(memlog.Options{})
 	topics := topic.New(log, topic.Options{AutoCreate: true})
@@ -48,7 +55,14 @@ func dial(t *testing.T) *overgrpc.Transport {
 	work.Go(func() { _ = queues.Run(ctx) })
 	work.Go(func() { _ = lives.Run(ctx) })
 	work.Go(func() { _ = api.Serve(wire) }) // ends by Stop
-	g, err := overgrpc.Dial("parley.test", overgrpc.Options{Dial: func(ctx context.Context, _ string) (net.Conn, error) { return wire.Dial(ctx, "", "") }})
+	conns := make(chan net.Conn, 10)
+	g, err := overgrpc.Dial("parley.test", overgrpc.Options{Dial: func(ctx context.Context, _ string) (net.Conn, error) {
+		conn, err := wire.Dial(ctx, "", "")
+		if err == nil {
+			conns <- conn
+		}
+		return conn, err
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +72,11 @@ func dial(t *testing.T) *overgrpc.Transport {
 		stop()
 		work.Wait()
 	})
-	return g
+	return g, func() {
+		for len(conns) > 0 {
+			_ = (<-conns).Close()
+		}
+	}
 }
 
 func TestPublishIsOncePerID(t *testing.T) {

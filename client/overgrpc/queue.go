@@ -2,6 +2,7 @@ package overgrpc
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,19 +40,27 @@ func (q *Queue) Name() string { return q.name }
 // returns. After Unknown or Unavailable it may be called again with the same
 // o.IdempotencyKey, and adds the jobs once.
 func (q *Queue) Enqueue(ctx context.Context, jobs []queue.Job, o queue.EnqueueOptions) ([]queue.Enqueued, error) {
+	res, err := q.t.queues.Enqueue(q.t.context(ctx), q.enqueue(jobs, o))
+	if err != nil {
+		return nil, fromStatus(q.t.target, err)
+	}
+	return enqueuedFrom(res), nil
+}
+
+func (q *Queue) enqueue(jobs []queue.Job, o queue.EnqueueOptions) *parleyv1.EnqueueRequest {
 	req := &parleyv1.EnqueueRequest{Queue: q.name, IdempotencyKey: o.IdempotencyKey, Jobs: make([]*parleyv1.Job, len(jobs))}
 	for i := range jobs {
 		req.Jobs[i] = jobToProto(&jobs[i])
 	}
-	res, err := q.t.queues.Enqueue(q.t.context(ctx), req)
-	if err != nil {
-		return nil, fromStatus(q.t.target, err)
-	}
+	return req
+}
+
+func enqueuedFrom(res *parleyv1.EnqueueResponse) []queue.Enqueued {
 	out := make([]queue.Enqueued, len(res.GetJobs()))
 	for i, j := range res.GetJobs() {
 		out[i] = queue.Enqueued{ID: queue.ID(j.GetId()), Duplicate: queue.ID(j.GetDuplicate())}
 	}
-	return out, nil
+	return out
 }
 
 func jobToProto(j *queue.Job) *parleyv1.Job {
@@ -94,14 +103,21 @@ func (q *Queue) Lease(ctx context.Context, r queue.LeaseRequest) ([]queue.Lease,
 	if err != nil {
 		return nil, q.failed(ctx, err)
 	}
-	out := make([]queue.Lease, len(res.GetJobs()))
-	for i, l := range res.GetJobs() {
+	return leasesFrom(res.GetJobs()), nil
+}
+
+func leasesFrom(list []*parleyv1.LeasedJob) []queue.Lease {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]queue.Lease, len(list))
+	for i, l := range list {
 		out[i] = queue.Lease{
 			Token: l.GetLease(), ID: queue.ID(l.GetId()), Event: fromProto(l.GetEvent()), Enqueued: l.GetEnqueued().AsTime(),
 			Priority: int(l.GetPriority()), Key: l.GetKey(), Attempt: int(l.GetAttempt()), Until: l.GetUntil().AsTime(), Visibility: l.GetVisibility().AsDuration(),
 		}
 	}
-	return out, nil
+	return out
 }
 
 // failed tells a server that did not answer in time from a caller who did not wait.
@@ -125,7 +141,32 @@ var settleActions = map[queue.Action]parleyv1.SettleAction{
 
 // Settle settles 1 to queue.MaxSettle leases in one commit: see queue.Queue.
 func (q *Queue) Settle(ctx context.Context, list []queue.Settlement) ([]error, error) {
-	req := &parleyv1.SettleRequest{Queue: q.name, Settlements: make([]*parleyv1.Settlement, len(list))}
+	other, err := settlementsOf(list)
+	if err != nil {
+		return nil, err
+	}
+	if other == nil {
+		other = make([]*parleyv1.Settlement, len(list))
+		for i := range list {
+			other[i] = &parleyv1.Settlement{Lease: list[i].Lease}
+		}
+	}
+	asked, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	res, err := q.t.queues.Settle(q.t.context(asked), &parleyv1.SettleRequest{Queue: q.name, Settlements: other})
+	if err != nil {
+		return nil, q.failed(ctx, err)
+	}
+	return failures(len(list), res.GetFailures()), nil
+}
+
+// settlementsOf is nil if all are acks without a result.
+func settlementsOf(list []queue.Settlement) ([]*parleyv1.Settlement, error) {
+	plain := func(s queue.Settlement) bool { return s.Action == queue.Ack && s.Result == nil }
+	if !slices.ContainsFunc(list, func(s queue.Settlement) bool { return !plain(s) }) {
+		return nil, nil
+	}
+	out := make([]*parleyv1.Settlement, len(list))
 	for i := range list {
 		s := &list[i]
 		action, known := settleActions[s.Action]
@@ -142,21 +183,19 @@ func (q *Queue) Settle(ctx context.Context, list []queue.Settlement) ([]error, e
 		if s.Result != nil {
 			p.Result = &parleyv1.JobOutput{ContentType: s.Result.ContentType, Data: s.Result.Data}
 		}
-		req.Settlements[i] = p
+		out[i] = p
 	}
-	asked, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	res, err := q.t.queues.Settle(q.t.context(asked), req)
-	if err != nil {
-		return nil, q.failed(ctx, err)
-	}
-	out := make([]error, len(list))
-	for _, f := range res.GetFailures() {
+	return out, nil
+}
+
+func failures(n int, list []*parleyv1.ItemFailure) []error {
+	out := make([]error, n)
+	for _, f := range list {
 		if i := int(f.GetIndex()); i >= 0 && i < len(out) {
 			out[i] = fromFailure(f.GetFailure())
 		}
 	}
-	return out, nil
+	return out
 }
 
 // clip cuts a text that the server would cut.

@@ -9,12 +9,30 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/client/overgrpc"
 	"github.com/parleyhq/parley/pattern/queue"
 )
 
 func TestAWorkerOverGRPC(t *testing.T) {
+	for name, source := range map[string]func(q *overgrpc.Queue) (queue.Source, error){
+		"calls":        func(q *overgrpc.Queue) (queue.Source, error) { return q, nil },
+		"stream":       func(q *overgrpc.Queue) (queue.Source, error) { return q.WorkStream(overgrpc.WorkOptions{}) },
+		"stream ahead": func(q *overgrpc.Queue) (queue.Source, error) { return q.WorkStream(overgrpc.WorkOptions{Ahead: 1}) },
+	} {
+		t.Run(name, func(t *testing.T) { testWorker(t, source) })
+	}
+}
+
+func testWorker(t *testing.T, open func(q *overgrpc.Queue) (queue.Source, error)) {
 	synctest.Test(t, func(t *testing.T) {
 		q := dial(t).Queue("emails")
+		source, err := open(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, ok := source.(*overgrpc.WorkStream); ok {
+			defer func() { _ = s.Close() }()
+		}
 		jobs := []queue.Job{
 			{Event: parley.Event{Data: []byte("once")}},
 			{Event: parley.Event{Data: []byte("twice")}},
@@ -30,7 +48,7 @@ func TestAWorkerOverGRPC(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		seen := make(chan string, 10)
-		w, err := queue.NewWorker(q, func(ctx context.Context, job *queue.Lease) (queue.Result, error) {
+		w, err := queue.NewWorker(source, func(ctx context.Context, job *queue.Lease) (queue.Result, error) {
 			defer func() { seen <- string(job.Event.Data) }()
 			switch string(job.Event.Data) {
 			case "twice":

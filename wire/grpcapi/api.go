@@ -27,6 +27,7 @@ import (
 	"github.com/parleyhq/parley/pattern/throttle/policy"
 	"github.com/parleyhq/parley/wire/door"
 	"github.com/parleyhq/parley/wire/grpcapi/envoyrls"
+	"github.com/parleyhq/parley/wire/grpcapi/packed"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
 
@@ -136,7 +137,7 @@ func New(opt Options) (*API, error) {
 		opt.Schemas = schema.New(nil, schema.Options{}) // never written
 	}
 	opt.Limits = opt.Limits.withDefaults()
-	a := &API{opt: opt, routes: map[string]*door.Route{}, health: health.NewServer(), buffers: newBuffers()}
+	a := &API{opt: opt, routes: map[string]*door.Route{}, health: health.NewServer(), buffers: packed.NewBuffers()}
 	a.life, a.end = context.WithCancel(opt.Context)
 	table := append(Routes(), envoyRoute)
 	for i := range table {

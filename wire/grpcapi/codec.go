@@ -27,20 +27,10 @@ type handmade interface {
 }
 
 // codec is the protobuf codec that knows these three. Messages that came in several
-// frames are put together in buffers of its own: those that grpc keeps are, beyond
-// 32 KiB, of 1 MiB, and cleared before each use.
+// frames are put together in buffers of its own.
 type codec struct {
 	encoding.CodecV2
 	buffers mem.BufferPool
-}
-
-// newBuffers makes a pool of buffers of every power of two from 256 bytes to 4 MiB.
-func newBuffers() mem.BufferPool {
-	buffers, err := mem.NewBinaryTieredBufferPool(8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22)
-	if err != nil { // only for a power that no machine has
-		return mem.DefaultBufferPool()
-	}
-	return buffers
 }
 
 // Marshal implements encoding.CodecV2.
