@@ -9,13 +9,14 @@ import (
 )
 
 // Beside makes a world of another node over the same cluster: log is another
-// connection to it. Its host runs the machines of the queues and groups of both,
+// connection to it. Its host runs the machines of the queues, groups and pipes of both,
 // and w's, which host gives, only asks. It is for Matrix.Hosts.
 func (w *World) Beside(log parley.Log, own func(*World) shard.Host, ask shard.Host) shard.Host {
 	other := newWorld(w.T, log)
 	other.Host = own(other)
 	other.runQueues()
 	other.startGroups()
+	other.runPipes()
 	return &elsewhere{Host: ask, at: other}
 }
 

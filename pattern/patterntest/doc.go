@@ -12,6 +12,7 @@
 //	throttle    memlog disklog               memlog disklog               (c)                          memlog disklog
 //	stream      memlog+local disklog+local   memlog+local disklog+local   (d)                          (d)
 //	queue       memlog+local disklog+local   memlog+local disklog+local   memlog+local disklog+local   (e)
+//	pipe        memlog+local disklog+local   memlog+local disklog+local   memlog+local disklog+local   (f)
 //	together    memlog disklog               memlog disklog               memlog disklog               memlog disklog
 //
 //	(a) a pattern of HTTP; the streams of gRPC are in the row of pubsub
@@ -19,6 +20,7 @@
 //	(c) the client is told as http is, and then waits by itself
 //	(d) the SDK's consumer joins and asks by itself, over HTTP and gRPC: client and wire/grpcapi have its tests
 //	(e) wire/grpcapi and client/overgrpc have the tests of queues over gRPC
+//	(f) pipes are administered over HTTP; what goes in and out of them are topics
 //
 // Patterns with a machine run over two nodes of a cluster of NATS servers too, in
 // test/cluster: one that the doors are opened on, and another that owns the machines.
@@ -26,6 +28,7 @@
 //	over two nodes   near                 http   client   grpc
 //	stream           natslog+natshost     (n)    (n)      (n)
 //	queue            natslog+natshost     (n)    (n)      (n)
+//	pipe             natslog+natshost     (n)    (n)      (n)
 //
 //	(n) a door asks the library as near does; test/cluster speaks to the doors of two servers besides
 //

@@ -5,17 +5,19 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/pattern/pipe/declared"
 	"github.com/parleyhq/parley/pattern/stream"
 )
 
 // Library is the door to the machines of a world's node without a wire between: its
-// queues and groups as the packages have them.
+// queues, groups and pipes as the packages have them.
 type Library struct{ World *World }
 
 var _ interface {
 	Door
 	Grouper
 	WorkQueue
+	Piper
 } = Library{}
 
 // Ways implements Door: who subscribes needs another door.
@@ -118,4 +120,37 @@ func (l Library) SeekGroup(ctx context.Context, group, to string) error {
 		_, err = g.Seek(ctx, stream.SeekRequest{To: from})
 	}
 	return err
+}
+
+// PutPipe implements Piper.
+func (l Library) PutPipe(ctx context.Context, name string, text []byte, o declared.PutOptions) (info declared.Info, created bool, err error) {
+	if _, created, err = l.World.Pipes.Put(ctx, name, text, o); err == nil {
+		info, err = l.World.Pipes.Get(ctx, name)
+	}
+	return info, created, err
+}
+
+// StartPipe implements Piper.
+func (l Library) StartPipe(ctx context.Context, name string) error {
+	return l.World.Pipes.Set(ctx, name, declared.Running)
+}
+
+// PausePipe implements Piper.
+func (l Library) PausePipe(ctx context.Context, name string) error {
+	return l.World.Pipes.Set(ctx, name, declared.Paused)
+}
+
+// StopPipe implements Piper.
+func (l Library) StopPipe(ctx context.Context, name string) error {
+	return l.World.Pipes.Set(ctx, name, declared.Stopped)
+}
+
+// DeletePipe implements Piper.
+func (l Library) DeletePipe(ctx context.Context, name string) error {
+	return l.World.Pipes.Delete(ctx, name)
+}
+
+// PipeStats implements Piper.
+func (l Library) PipeStats(ctx context.Context, name string) (declared.Stats, error) {
+	return l.World.Pipes.Stats(ctx, name)
 }

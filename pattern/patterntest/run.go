@@ -62,7 +62,7 @@ type scene struct {
 }
 
 // suites are the rows of the table, in its order.
-var suites = []suite{pubsubSuite, pollSuite, sseSuite, websocketSuite, throttleSuite, streamSuite, queueSuite, togetherSuite}
+var suites = []suite{pubsubSuite, pollSuite, sseSuite, websocketSuite, throttleSuite, streamSuite, queueSuite, pipeSuite, togetherSuite}
 
 // Run runs all suites as the table says, prints the table with the number of
 // cases that ran, and fails if it is not complete.
@@ -183,6 +183,7 @@ func (r *runner) bubble(t *testing.T, entry string, run func(w *World)) {
 			w.Host = r.m.Hosts[host](w)
 			w.runQueues()
 			w.startGroups()
+			w.runPipes()
 		}
 		run(w)
 	})

@@ -62,7 +62,7 @@ func serveHTTP(w *patterntest.World) (*wires, *http.Client) {
 	lives := door.NewLives()
 	wire := newWires()
 	home := door.Listen(wire, nil, door.Limits{})
-	api, err := httpapi.New(httpapi.Options{Topics: w.Topics, Hub: w.Hub, Lives: lives, Context: w.Life, Home: home, Admission: door.Limited(w.Limits), Throttle: w.Limits, Groups: w.Groups, Queues: w.Queues})
+	api, err := httpapi.New(httpapi.Options{Topics: w.Topics, Hub: w.Hub, Lives: lives, Context: w.Life, Home: home, Admission: door.Limited(w.Limits), Throttle: w.Limits, Groups: w.Groups, Queues: w.Queues, Pipes: w.Pipes})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/parleyhq/parley/base/cursor"
 	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/pattern/pipe/declared"
 	"github.com/parleyhq/parley/pattern/pubsub"
 	"github.com/parleyhq/parley/pattern/queue"
 	"github.com/parleyhq/parley/pattern/stream"
@@ -29,13 +30,14 @@ type World struct {
 	Hub    *pubsub.Hub
 	Limits *policy.Registry // named limits, which the doors with a boundary ask
 
-	// Host runs machines; Groups are the consumer groups and Queues the work queues
-	// that it runs. nil where the table names none.
+	// Host runs machines; Groups are the consumer groups, Queues the work queues and
+	// Pipes the declared pipes that it runs. nil where the table names none.
 	Host   shard.Host
 	Groups *stream.Groups
 	Queues *queue.Registry
+	Pipes  *declared.Registry
 
-	stopQueues func()
+	stopQueues, stopPipes func()
 
 	sealer *cursor.Sealer
 	// Life ends after the doors have closed: the context for what outlives a
