@@ -42,6 +42,7 @@ type lines struct {
 	in     io.ReadCloser
 	n      int          // lines that were given
 	there  []byte       // what was read and not given
+	part   int          // bytes of it that are no whole line
 	failed error        // of the last read
 	ended  func() error // what the end is like; nil = good
 }
@@ -58,9 +59,10 @@ func (s *lines) Next(ctx context.Context) ([]parley.Event, error) {
 // block implements liner: the next line, and more that are there.
 func (s *lines) block(context.Context) (graph.Lines, error) {
 	for {
-		if end := bytes.LastIndexByte(s.there, '\n') + 1; end > 0 {
-			return s.give(end), nil
+		if end := bytes.LastIndexByte(s.there[s.part:], '\n') + 1; end > 0 {
+			return s.give(s.part + end), nil
 		}
+		s.part = len(s.there)
 		if s.failed != nil {
 			if len(s.there) > 0 && errors.Is(s.failed, io.EOF) {
 				return s.give(len(s.there)), nil
@@ -83,7 +85,7 @@ func (s *lines) give(end int) graph.Lines {
 		}
 	}
 	block := graph.Lines{Format: s.format, Source: s.source, First: s.n + 1, Text: s.there[:end:end]}
-	s.n, s.there = s.n+n, s.there[end:]
+	s.n, s.there, s.part = s.n+n, s.there[end:], 0
 	return block
 }
 
