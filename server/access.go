@@ -20,7 +20,7 @@ type HTTP struct {
 func accessFields() []Field {
 	tokens := Field{
 		Path: "tokens", Type: "list of tokens",
-		Doc:     "API tokens, as `parley token` prints them: `name`, `hash`, `scopes`, and if wanted `expires` and `scram`. Without any, everybody may do everything, and the server listens on loopback only. A scope is VERB or VERB:PATTERN with the verbs publish, read, manage, enqueue, work, consume, throttle, admin and *.",
+		Doc:     "API tokens, as `parley token` prints them: `name`, `hash`, `scopes`, and if wanted `expires` and `scram`. Without any, everybody may do everything, and the server listens on loopback only. The command line sends the one in PARLEY_TOKEN, or `--token`. A scope is VERB or VERB:PATTERN with the verbs publish, read, manage, enqueue, work, consume, throttle, admin and *.",
 		Example: "[{name: app, hash: \"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\", scopes: [\"publish:orders.>\", read]}]",
 	}
 	tokens.set = setTokens

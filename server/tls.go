@@ -16,7 +16,7 @@ func tlsFields() []Field {
 	return []Field{
 		scalar(Field{
 			Path: "tls.cert", Type: "file", Flag: "tls-cert", Example: "/etc/parley/cert.pem",
-			Doc: "The certificate in PEM, followed by its chain. With it the server speaks TLS, 1.2 and later, and HTTP/2.",
+			Doc: "The certificate in PEM, followed by its chain. With it the server speaks TLS, 1.2 and later, and HTTP/2. The command line trusts a certificate that the system does not know by `--ca FILE`, or PARLEY_CA.",
 		}, func(c *Config) *string { return &c.TLS.Cert }, parseText),
 		scalar(Field{
 			Path: "tls.key", Type: "file", Flag: "tls-key", Example: "/etc/parley/key.pem",

@@ -99,7 +99,7 @@ func (a *app) throttlePut() *cobra.Command {
 	flags.StringVar(&def.Limit, "limit", "", "how much: `[ALGORITHM] QUOTA/WINDOW` and if wanted burst=N")
 	flags.StringVar(&def.Algorithm, "algorithm", "", "token-bucket, gcra, sliding-log, sliding-counter, fixed-window, leaky-meter, leaky-queue, concurrency or adaptive")
 	flags.StringVar(&def.Key, "key", "ip", "what is counted by: ip, token, topic, path, route, everyone, header:NAME, joined by +")
-	flags.StringArrayVar(&def.On, "on", nil, "what it is applied to: publish, subscribe, poll, enqueue, work or request, with `:PATTERN` of topics or queues if wanted; may be repeated; default checks only")
+	flags.StringArrayVar(&def.On, "on", nil, "what it is applied to: publish, subscribe, poll, enqueue, work, consume or request, with `:PATTERN` of topics or queues if wanted; may be repeated; default checks only")
 	flags.DurationVar(&shape, "shape", 0, "make requests wait their turn for up to this `duration`, instead of refusing them")
 	flags.BoolVar(&shadow, "shadow", false, "only count what would be refused")
 	c.RunE = a.command(func(ctx context.Context, args []string) (answer, error) {
