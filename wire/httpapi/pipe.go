@@ -103,6 +103,9 @@ func (a *API) pipeRoutes() []door.Route {
 }
 
 func (a *API) pipeList(c *door.Call) error {
+	if c.Who.Anonymous && len(c.Who.Scopes) == 0 {
+		return c.Allow("admin", "") // who may see nothing is told so, not that there is nothing
+	}
 	out := PipeList{Pipes: []declared.Info{}}
 	for _, p := range a.opt.Pipes.List() {
 		if c.Allow("admin", p.Name) == nil {

@@ -1,3 +1,4 @@
+import { useMemo } from 'preact/hooks';
 import { count } from '../../format';
 import { useWidth } from '../../width';
 import { arrange, failures, type Drawing, type Node } from './layout';
@@ -46,7 +47,7 @@ function inList(d: Drawing, width: number, high: number): Place {
 /** The graph of a pipe, with what passes each step now. A step that can be tapped is a button. */
 export function Graph({ steps, edges, stats, paces, chosen, onChoose }: { steps: Explained[]; edges: Edge[]; stats: Stats | null; paces: Paces; chosen: string; onChoose: (path: string) => void }) {
   const { box: ref, width: around } = useWidth(1000);
-  const width = around - padding, drawing = arrange(steps, edges), rows = inRows(drawing);
+  const width = around - padding, drawing = useMemo(() => arrange(steps, edges), [steps, edges]), rows = inRows(drawing);
   const form: Form = rows.width <= width ? 'box' : width < narrow ? 'card' : 'bar';
   const place = form === 'box' ? rows : inList(drawing, width, form === 'card' ? 62 : 32);
   const counted = new Map(stats?.steps?.map((s) => [s.path, s]));
@@ -110,10 +111,9 @@ function Box({ n, at, form, step, figures: f, chosen, onChoose }: { n: Node; at:
   return (
     <g
       class={`pipe-box ${dead ? 'dead' : n.source ? 'source' : n.sink ? 'sink' : 'stage'}${f.failing ? ' failing' : ''}${chosen ? ' chosen' : ''}`} transform={`translate(${at.x} ${at.y})`} data-path={n.step.path}
-      {...(onChoose ? { role: 'button', tabIndex: 0, 'aria-pressed': chosen, 'aria-label': `Tap ${told}`, onClick: onChoose, onKeyDown: press } : { role: 'img', 'aria-label': told })}
+      {...(onChoose ? { role: 'button', tabindex: 0, 'aria-pressed': chosen, onClick: onChoose, onKeyDown: press } : { role: 'img', 'aria-label': told })}
     >
-      <title>{`${n.step.brief}\n${n.step.does}${n.step.keeps === 'nothing' ? '' : `\nkeeps ${n.step.keeps}`}${step ? `\n${took(step.us)} in the mean, ${took(step.max_us)} at most` : ''}`}</title>
-      <rect width={at.width} height={at.height} rx="7" />
+      <rect width={at.width} height={at.height} rx="7"><title>{`${n.step.does}${n.step.keeps === 'nothing' ? '' : `; keeps ${n.step.keeps}`}${step?.us ? `; ${took(step.us)} in the mean, ${took(step.max_us)} at most` : ''}`}</title></rect>
       {form === 'bar' ? <Bar n={n} f={f} name={name} width={at.width} /> : <Lines n={n} f={f} name={name} width={at.width} card={form === 'card'} />}
     </g>
   );

@@ -39,17 +39,6 @@ function columnsOf(steps: Explained[], edges: Edge[]): Map<string, number> {
   return columns;
 }
 
-/** What is taken in the rows: columns of chains, and ways that go down left of a column. */
-interface Taken { chains: { row: number; from: number; to: number }[]; ways: { column: number; from: number; to: number }[] }
-
-/** The first row below another in which some columns are free, and which no way goes through there. */
-function freeRow(taken: Taken, below: number, from: number, to: number): number {
-  for (let row = below + 1; ; row++) {
-    const boxed = taken.chains.some((c) => c.row === row && c.from <= to && c.to >= from);
-    if (!boxed && !taken.ways.some((w) => w.column > from && w.column <= to && w.from < row && w.to > row)) return row;
-  }
-}
-
 function rowsOf(steps: Explained[], edges: Edge[], columns: Map<string, number>): Map<string, number> {
   const chains = new Map<string, string[]>();
   for (const s of steps) {
@@ -58,27 +47,29 @@ function rowsOf(steps: Explained[], edges: Edge[], columns: Map<string, number>)
     if (members) members.push(s.path);
     else chains.set(chain, [s.path]);
   }
-  const rows = new Map<string, number>(), taken: Taken = { chains: [], ways: [] };
+  const rows = new Map<string, number>(), taken: { row: number; from: number; to: number }[] = [];
   let sources = 0; // the last row in use by what is merged
+  const columnOf = (path: string) => columns.get(path) ?? 0;
+  const behind = (path: string): number => Math.max(columnOf(path), ...edges.filter((e) => e.from === path).map((e) => behind(e.to)));
   const place = (chain: string, row: number) => {
-    const members = chains.get(chain) ?? [], at = members.map((path) => columns.get(path) ?? 0);
+    const members = chains.get(chain) ?? [], at = members.map(columnOf);
     for (const path of members) rows.set(path, row);
-    taken.chains.push({ row, from: Math.min(...at), to: Math.max(...at) });
+    taken.push({ row, from: Math.min(...at), to: Math.max(...at) });
     for (const path of members.toReversed()) {
       const into = edges.filter((e) => e.to === path && chainOf(e.from).startsWith(`${path}.`));
       into.forEach((e, i) => place(chainOf(e.from), i === 0 ? row : ++sources));
       for (const e of edges) if (e.from === path && chainOf(e.to) !== chain && !rows.has(e.to)) branch(chainOf(e.to), row);
     }
   };
+  // Below all that is in the columns of the branch, or of what branches off of it: so its
+  // ways down meet nothing, and nothing that comes later goes through them.
   const branch = (chain: string, parent: number) => {
-    const at = (chains.get(chain) ?? []).map((path) => columns.get(path) ?? 0), from = Math.min(...at);
-    const row = freeRow(taken, parent, from, Math.max(...at));
-    taken.ways.push({ column: from, from: parent, to: row });
-    place(chain, row);
+    const first = chains.get(chain)![0]!, from = columnOf(first), to = behind(first);
+    place(chain, Math.max(parent, ...taken.filter((c) => c.from <= to && c.to >= from).map((c) => c.row)) + 1);
   };
   place('', 0);
   if (chains.has('dead.')) {
-    const row = Math.max(sources, ...taken.chains.map((c) => c.row)) + 1;
+    const row = Math.max(sources, ...taken.map((c) => c.row)) + 1;
     rows.set(failures, row);
     place('dead.', row);
   }

@@ -17,6 +17,9 @@ import { deletePipe, setPipe, showPipe } from './snippets';
 import { StepTable } from './steps';
 import { TapView } from './tapview';
 
+/** The most steps that are drawn; of more there is the table. */
+const drawn = 200;
+
 type Verb = 'start' | 'pause' | 'stop';
 
 /** What the pipe's own definition says of its steps: asked again when it is another. */
@@ -118,7 +121,7 @@ function Missing({ name, onMade }: { name: string; onMade: () => void }) {
 
 function Present({ pipe, stats, silent, history, report, onEdit }: { pipe: Pipe; stats: Stats | null; silent: Problem | null; history: Sample[]; report: Report | null; onEdit: () => void }) {
   const [view, setView] = useState<'graph' | 'table'>('graph');
-  const now = paces(history), steps = report?.steps ?? [];
+  const now = paces(history), all = report?.steps ?? [], many = all.length > drawn, steps = many ? all.slice(0, drawn) : all;
   const chosen = place.value.query.get('step') ?? '', step = steps.find((s) => s.path === chosen);
   const choose = (path: string) => setQuery({ step: path === chosen ? '' : path }, true);
   return (
@@ -128,11 +131,11 @@ function Present({ pipe, stats, silent, history, report, onEdit }: { pipe: Pipe;
       {steps.length > 0 && (
         <section class="panel" aria-label="Steps">
           <div class="toolbar">
-            <Tabs label="View" tabs={[['graph', 'Graph'], ['table', 'Table']]} value={view} onChange={setView} />
+            {many ? <h2>The first {drawn} of {count(all.length)} steps</h2> : <Tabs label="View" tabs={[['graph', 'Graph'], ['table', 'Table']]} value={view} onChange={setView} />}
             <span class="spring" />
             <span class="muted small">{pipe.state === 'stopped' ? 'It does not run.' : 'Choose a step to see what passes it.'}</span>
           </div>
-          {view === 'graph' ? <Graph steps={steps} edges={report?.edges ?? []} stats={stats} paces={now} chosen={chosen} onChoose={choose} /> : <StepTable steps={steps} stats={stats} paces={now} onChoose={choose} />}
+          {view === 'graph' && !many ? <Graph steps={steps} edges={report?.edges ?? []} stats={stats} paces={now} chosen={chosen} onChoose={choose} /> : <StepTable steps={steps} stats={stats} paces={now} onChoose={choose} />}
         </section>
       )}
       {step && <TapView key={step.path} pipe={pipe.name} step={step} onClose={() => setQuery({ step: '' }, true)} />}
