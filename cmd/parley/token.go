@@ -26,7 +26,7 @@ func (a *app) tokenCommand() *cobra.Command {
 parley.yaml: it holds only hashes, by which the token can be checked.
 
 A scope is VERB or VERB:PATTERN; the verbs are publish, read, manage, enqueue,
-work, throttle, admin and * for everything.`,
+work, consume, throttle, admin and * for everything.`,
 		Args: exactly("NAME"),
 	}
 	c.Flags().StringArrayVar(&scopes, "scope", nil, "what the token may do, `VERB[:PATTERN]`; may be repeated")

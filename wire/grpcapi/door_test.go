@@ -167,6 +167,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 	if got := r.read(as(ctx, secret["reader"]), earliest("orders.*")).until(1); got[0] != "0" {
 		t.Errorf("read %v", got)
 	}
+	_, err = r.manage.ListTopics(ctx, &parleyv1.ListTopicsRequest{})
+	taken(t, err).want(t, codes.Unauthenticated, "UNAUTHENTICATED", "authorization")
 	list, err := r.manage.ListTopics(as(ctx, secret["reader"]), &parleyv1.ListTopicsRequest{})
 	if err != nil || len(list.GetTopics()) != 1 {
 		t.Errorf("a reader sees %v, %v", list, err)

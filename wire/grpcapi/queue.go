@@ -45,6 +45,9 @@ func (s *service) ListQueues(ctx context.Context, in *parleyv1.ListQueuesRequest
 		return nil, err
 	}
 	defer release()
+	if c.who.Anonymous && len(c.who.Scopes) == 0 {
+		return nil, c.allow("work", "") // who may see nothing is told so, not that there is nothing
+	}
 	limit, err := pageOf(in.GetLimit())
 	if err != nil {
 		return nil, err

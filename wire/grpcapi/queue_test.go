@@ -221,6 +221,18 @@ func TestSchedules(t *testing.T) {
 	taken(t, err).want(t, codes.NotFound, "NOT_FOUND", "schedule")
 }
 
+func TestWhoMaySeeNoQueueIsToldSo(t *testing.T) {
+	ts, secret := tokens(t, nil, map[string]string{"worker": "work:q", "reader": "read"})
+	q := newQueues(t, func(o *Options) { o.Identify = ts })
+	_, err := q.ListQueues(t.Context(), &parleyv1.ListQueuesRequest{})
+	taken(t, err).want(t, codes.Unauthenticated, "UNAUTHENTICATED", "authorization")
+	for name := range secret {
+		if list, err := q.ListQueues(as(t.Context(), secret[name]), &parleyv1.ListQueuesRequest{}); err != nil || len(list.GetQueues()) != 0 {
+			t.Errorf("%s: %v, %v", name, list, err)
+		}
+	}
+}
+
 func TestRequestsThatQueuesRefuse(t *testing.T) {
 	q := newQueues(t, nil)
 	ctx := t.Context()

@@ -93,6 +93,9 @@ func (s *service) ListTopics(ctx context.Context, in *parleyv1.ListTopicsRequest
 		return nil, err
 	}
 	defer release()
+	if c.who.Anonymous && len(c.who.Scopes) == 0 {
+		return nil, c.allow("read", "") // who may read nothing is told so, not that there is nothing
+	}
 	limit := int(in.GetLimit())
 	if limit < 0 || limit > largestPage {
 		return nil, parley.BadField("limit", "is not from 0 to 1000", "send how many topics a page may have; 0 is 100")

@@ -209,12 +209,14 @@ func TestWhoMayReadNothingIsToldSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ids, secrets := tokens(t, "publish")
 		r := newRig(t, func(s *setup) { s.Identify = ids })
-		res, answer := r.do("GET", "/v1/topics", "")
-		if p := parseProblem(t, res, answer); res.StatusCode != http.StatusUnauthorized || p.Type != "unauthenticated" {
-			t.Errorf("without a token: %d %s", res.StatusCode, answer)
-		}
-		if res, answer = r.do("GET", "/v1/topics", "", "Authorization", "Bearer "+secrets[0]); res.StatusCode != http.StatusOK {
-			t.Errorf("with a token that reads nothing: %d %s", res.StatusCode, answer)
+		for _, list := range []string{"topics", "queues", "limits", "groups"} {
+			res, answer := r.do("GET", "/v1/"+list, "")
+			if p := parseProblem(t, res, answer); res.StatusCode != http.StatusUnauthorized || p.Type != "unauthenticated" {
+				t.Errorf("%s without a token: %d %s", list, res.StatusCode, answer)
+			}
+			if res, answer = r.do("GET", "/v1/"+list, "", "Authorization", "Bearer "+secrets[0]); res.StatusCode != http.StatusOK {
+				t.Errorf("%s with a token that sees nothing: %d %s", list, res.StatusCode, answer)
+			}
 		}
 	})
 }
