@@ -23,6 +23,7 @@ type owner struct {
 	r       *Registry
 	part    int           // the partition, in an era
 	stream  parley.Stream // of its journal
+	node    string        // that owns it, for people
 	book    *book         // touched in the journal's goroutine only
 	journal *journal.Journal
 	meter   meter
@@ -47,7 +48,7 @@ type poison struct {
 
 // own runs one part of the pipe for one ownership.
 func (e *entry) own(ctx context.Context, part int, s *shard.Owner) error {
-	o := &owner{e: e, r: e.r, part: part, stream: partOf(e.stream, part), book: &book{}, together: map[parley.Stream]bool{}, limit: firstChunk}
+	o := &owner{e: e, r: e.r, part: part, stream: partOf(e.stream, part), node: s.Fence.Owner, book: &book{}, together: map[parley.Stream]bool{}, limit: firstChunk}
 	j, err := journal.Open(ctx, e.r.log, o.stream, o.book, journal.Options{Fence: s.Fence, Logger: e.r.opt.Logger})
 	if err != nil {
 		return err

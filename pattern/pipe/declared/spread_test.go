@@ -76,7 +76,7 @@ func TestPartitionsSpreadOverNodes(t *testing.T) {
 				}
 				in := int64(0)
 				for p, one := range s.Partitions {
-					if in += one.In; one.Partition != p || one.In == 0 {
+					if in += one.In; one.Partition != p || one.In == 0 || !slices.Contains(has[one.Node[4]-'0'], p) {
 						t.Fatal(text(s))
 					}
 				}

@@ -14,6 +14,7 @@ type Stats struct {
 	State    State     `json:"state"`
 	Revision uint64    `json:"revision,omitempty"` // of what runs: that of its definition, or of newer stages that it uses
 	Since    time.Time `json:"since,omitzero"`
+	Node     string    `json:"node,omitempty"`    // of a cluster, that owns it; of several see Partitions
 	Problem  string    `json:"problem,omitempty"` // why it does not go on; it tries again
 	Refused  string    `json:"refused,omitempty"` // why it runs by an older definition
 
@@ -39,6 +40,7 @@ type PartStats struct {
 	State        State     `json:"state"`
 	Revision     uint64    `json:"revision,omitempty"`
 	Since        time.Time `json:"since,omitzero"`
+	Node         string    `json:"node,omitempty"` // that owns it
 	Problem      string    `json:"problem,omitempty"`
 	In           int64     `json:"in"`
 	Out          int64     `json:"out"`
@@ -96,7 +98,7 @@ func (r *Registry) Stats(ctx context.Context, name string) (Stats, error) {
 
 // stats answers it.
 func (o *owner) stats(ctx context.Context) (Stats, error) {
-	var s Stats
+	s := Stats{Node: o.node}
 	err := o.look(ctx, func(b *book) {
 		s.In, s.Out, s.Dead, s.Revision = b.kept.In, b.kept.Out, b.kept.Dead, b.kept.Adopted
 	})

@@ -27,14 +27,16 @@ func (e *entry) stats(ctx context.Context) (Stats, error) {
 		}
 		if s := &all[part]; s.State != idle {
 			sum.Partitions = append(sum.Partitions, PartStats{
-				Partition: part, State: s.State, Revision: s.Revision, Since: s.Since, Problem: s.Problem,
+				Partition: part, State: s.State, Revision: s.Revision, Since: s.Since, Node: s.Node, Problem: s.Problem,
 				In: s.In, Out: s.Out, Dead: s.Dead, Lag: s.Lag, Commits: s.Commits, CommitMicros: s.CommitMicros, StateBytes: s.StateBytes,
 			})
 		}
 	}
 	if len(sum.Partitions) == 1 { // it has had more, and has none any more
 		sum.Partitions = nil
+		return sum, nil
 	}
+	sum.Node = ""
 	return sum, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -174,12 +173,7 @@ func (o *owner) env() local.Env {
 	return local.Env{HTTP: o.r.opt.Client, Say: o.meter.note}
 }
 
-func (o *owner) holder() string {
-	if o.part > 0 {
-		return "pipe " + o.e.name + "/" + strconv.Itoa(o.part)
-	}
-	return "pipe " + o.e.name
-}
+func (o *owner) holder() string { return holder(o.e.name, o.part) }
 
 // loop takes what comes, step by step.
 func (w *worker) loop(ctx context.Context, changed <-chan struct{}) error {
