@@ -27,7 +27,7 @@ func grpcFields() []Field {
 }
 
 // rpc builds the gRPC door.
-func (s *Server) rpc(p parts) (*grpcapi.API, error) {
+func (s *Server) rpc(p *parts) (*grpcapi.API, error) {
 	return grpcapi.New(grpcapi.Options{
 		Topics: p.topics, Schemas: p.schemas, Queues: p.queues, Groups: p.groups, Hub: p.hub, Lives: s.lives, Context: p.life, TLS: s.tls,
 		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, RateLimits: s.envoy, Observe: s.metrics, Log: s.log,

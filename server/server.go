@@ -58,6 +58,8 @@ type parts struct {
 	queues  *queue.Registry
 	groups  *stream.Groups
 	pipes   *declared.Registry
+	files   *pipeFiles                  // nil = none
+	counts  func(context.Context) error // of shared limits; nil = none
 	copy    httpapi.Snapshot
 	life    context.Context //nolint:containedctx // of the server, which connections share
 }
@@ -125,62 +127,19 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx)) // connections live until they are drained
 	defer end()
-	log := metered{st.log, s.metrics}
-	schemas := schema.New(log, schema.Options{Logger: s.log})
-	topics := topic.New(log, topic.Options{AutoCreate: s.cfg.Topics.AutoCreate, Defaults: s.cfg.Topics.Defaults, Check: schemas.Check, Logger: s.log})
-	st.know(topics)
-	keys, err := cursor.LoadKeys(ctx, log)
+	p, err := s.load(ctx, life, st)
 	if err != nil {
 		return err
-	}
-	if err := topics.Load(ctx); err != nil {
-		return err
-	}
-	if err := loadSchemas(ctx, schemas, topics); err != nil {
-		return err
-	}
-	limits, counts, err := s.limits(ctx, log, st.host, topics)
-	if err != nil {
-		return err
-	}
-	sealer := cursor.NewSealer(keys...)
-	hub := pubsub.NewHub(log, topics, sealer, pubsub.Options{})
-	queues, err := s.queues(ctx, log, st.host, topics, hub)
-	if err != nil {
-		return err
-	}
-	p := parts{topics: topics, schemas: schemas, hub: hub, limits: limits, queues: queues, copy: st.copy, life: life}
-	if err := s.groups(ctx, log, st.host, hub, &p, sealer); err != nil {
-		return err
-	}
-	var files *pipeFiles
-	if p.pipes, files, err = s.pipes(ctx, log, st.host, topics, hub); err != nil {
-		return err
-	}
-	if _, many := st.host.(*shard.Node); many {
-		topics.AskHolders(allHolds(queues.Holds, p.pipes.Holds)) // a place is known where the machine is owned
 	}
 	home := door.Listen(at.http, s.tls, door.Limits{Connections: s.cfg.Limits.Connections, PerIP: s.cfg.Limits.PerIP})
 	api, err := s.api(p, home)
 	if err != nil {
 		return err
 	}
-	s.gauges(topics, home)
+	s.gauges(p.topics, home)
 
 	var g run.Group
-	g.Add("hub", hub.Run)
-	g.Add("topics", topics.Run)
-	if counts != nil {
-		g.Add("counts", counts)
-	}
-	g.Add("schemas", schemas.Run)
-	g.Add("limits", limits.Run)
-	g.Add("queues", queues.Run)
-	g.Add("groups", p.groups.Run)
-	g.Add("pipes", p.pipes.Run)
-	if files != nil {
-		g.Add("pipe files", files.run)
-	}
+	p.join(&g)
 	g.Add("lives", s.lives.Run)
 	if at.grpc != nil {
 		rpc, err := s.rpc(p)
@@ -197,7 +156,60 @@ func (s *Server) serve(ctx context.Context, st *storage, at *listeners) error {
 	return g.Run(ctx)
 }
 
-func (s *Server) api(p parts, home *door.Listener) (*httpapi.API, error) {
+// load makes the parts of a server over an engine, and reads what they keep in it.
+func (s *Server) load(ctx, life context.Context, st *storage) (*parts, error) {
+	log := metered{st.log, s.metrics}
+	schemas := schema.New(log, schema.Options{Logger: s.log})
+	topics := topic.New(log, topic.Options{AutoCreate: s.cfg.Topics.AutoCreate, Defaults: s.cfg.Topics.Defaults, Check: schemas.Check, Logger: s.log})
+	st.know(topics)
+	keys, err := cursor.LoadKeys(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := topics.Load(ctx); err != nil {
+		return nil, err
+	}
+	if err := loadSchemas(ctx, schemas, topics); err != nil {
+		return nil, err
+	}
+	sealer := cursor.NewSealer(keys...)
+	p := &parts{topics: topics, schemas: schemas, hub: pubsub.NewHub(log, topics, sealer, pubsub.Options{}), copy: st.copy, life: life}
+	if p.limits, p.counts, err = s.limits(ctx, log, st.host, topics); err != nil {
+		return nil, err
+	}
+	if p.queues, err = s.queues(ctx, log, st.host, topics, p.hub); err != nil {
+		return nil, err
+	}
+	if err := s.groups(ctx, log, st.host, p.hub, p, sealer); err != nil {
+		return nil, err
+	}
+	if p.pipes, p.files, err = s.pipes(ctx, log, st.host, topics, p.hub); err != nil {
+		return nil, err
+	}
+	if _, many := st.host.(*shard.Node); many {
+		topics.AskHolders(allHolds(p.queues.Holds, p.pipes.Holds)) // a place is known where the machine is owned
+	}
+	return p, nil
+}
+
+// join has the parts run with the server.
+func (p *parts) join(g *run.Group) {
+	g.Add("hub", p.hub.Run)
+	g.Add("topics", p.topics.Run)
+	if p.counts != nil {
+		g.Add("counts", p.counts)
+	}
+	g.Add("schemas", p.schemas.Run)
+	g.Add("limits", p.limits.Run)
+	g.Add("queues", p.queues.Run)
+	g.Add("groups", p.groups.Run)
+	g.Add("pipes", p.pipes.Run)
+	if p.files != nil {
+		g.Add("pipe files", p.files.run)
+	}
+}
+
+func (s *Server) api(p *parts, home *door.Listener) (*httpapi.API, error) {
 	return httpapi.New(httpapi.Options{
 		Topics: p.topics, Schemas: p.schemas, Hub: p.hub, Lives: s.lives, Context: p.life, Home: home,
 		Identify: s.identify, Admission: door.Limited(p.limits), Throttle: p.limits, Queues: p.queues, Groups: p.groups, Pipes: p.pipes, Observe: s.metrics, Log: s.log,

@@ -78,6 +78,11 @@ func (a *API) pipeRoutes() []door.Route {
 			Example: `curl --data-binary @big-orders.yaml http://127.0.0.1:7275/v1/pipes/big-orders/test`,
 		},
 	}
+	return append(routes, a.pipeVerbs(changed)...)
+}
+
+// pipeVerbs are the routes that say what a pipe is to do.
+func (a *API) pipeVerbs(changed []parley.Code) (routes []door.Route) {
 	for _, verb := range []struct {
 		name, says string
 		state      declared.State
