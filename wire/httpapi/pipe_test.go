@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -97,6 +98,49 @@ func TestAPipeNeedsItsTopics(t *testing.T) {
 		}
 		if res, answer := r.do("GET", "/v1/pipes", "", "Authorization", "Bearer "+secrets[3]); res.StatusCode != http.StatusOK || strings.Contains(answer, `"p"`) {
 			t.Error(answer)
+		}
+	})
+}
+
+// TestATapOfAllPartitions: a pipe that has an owner for each partition is tapped as one.
+func TestATapOfAllPartitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.ask("PUT", "/v1/topics/a", `{"partitions": 3}`, http.StatusCreated, nil)
+		r.ask("PUT", "/v1/pipes/p", `{"steps": "topic a | where data.n > 0 | topic b"}`, http.StatusCreated, nil)
+		synctest.Wait()
+		_, br := r.raw("GET /v1/pipes/p/tap?step=2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		const rounds, most = 5, 9
+		seen, partitions := map[string]int{}, map[int]bool{}
+		for round := range rounds {
+			synctest.Wait()
+			var events []string
+			for i := range most {
+				events = append(events, fmt.Sprintf(`{"data":{"n":%d},"partitionkey":"%d"}`, 1+round*most+i, i))
+			}
+			r.ask("POST", "/v1/publish", `{"topics":[{"topic":"a","events":[`+strings.Join(events, ",")+`]}]}`, http.StatusCreated, nil)
+			for begun := time.Now(); len(seen) < (round+1)*most && time.Since(begun) < time.Minute; {
+				line, err := br.ReadString('\n')
+				if err != nil {
+					t.Fatal(err, seen)
+				}
+				if data, is := strings.CutPrefix(line, "data: "); is {
+					var record declared.TapRecord
+					if err := json.Unmarshal([]byte(data), &record); err != nil {
+						t.Fatal(err, line)
+					}
+					seen[string(record.Before)]++
+					partitions[record.Partition] = true
+				}
+			}
+		}
+		for event, times := range seen {
+			if times != 1 {
+				t.Errorf("%s was shown %d times", event, times)
+			}
+		}
+		if len(seen) != rounds*most || len(partitions) != 3 {
+			t.Fatal(len(seen), partitions)
 		}
 	})
 }
