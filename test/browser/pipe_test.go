@@ -78,7 +78,7 @@ func TestConsolePipes(t *testing.T) {
 			p.fits()
 			p.shot("pipe-" + look.name)
 			p.click("text=Table")
-			p.shows("passes events for which an expression is true")
+			rig.Eventually(t, "a table", func() bool { return p.count("[data-testid=steps] tbody tr") == 7 })
 			p.clean()
 			p.fits()
 			p.shot("pipe-table-" + look.name)
@@ -88,21 +88,25 @@ func TestConsolePipes(t *testing.T) {
 }
 
 // TestConsolePipeLong wants a pipe that does not fit into rows to be drawn as a list, and
-// to fit.
+// to fit; and one that has several owners to show them.
 func TestConsolePipeLong(t *testing.T) {
 	server, b := rig.Serve(t), start(t)
+	request(t, http.MethodPut, server.URL+"/v1/topics/a", `{"partitions": 2}`)
 	stages := "topic a"
 	for i := range 9 {
 		stages += fmt.Sprintf(" | where 'data.n > %d'", i)
 	}
 	request(t, http.MethodPut, server.URL+"/v1/pipes/long", `{"steps": "`+stages+` | route 'data.n > 20' 'tee \"topic c\" | topic d' | topic b"}`)
-	server.Publish("a", "application/json", `{"n":4}`, `{"n":40}`)
+	for _, key := range []string{"x", "y"} {
+		server.Publish("a", "application/json", `{"n":4,"key":"`+key+`"}`, `{"n":40}`)
+	}
 	for _, look := range looks {
 		t.Run(look.name, func(t *testing.T) {
 			p := b.open(t, server.URL+"/pipes/long", look.how)
 			if look.name != "narrow" {
-				p.draws("2", "2 → 2")
+				p.draws("2", "4 → 4")
 			}
+			rig.Eventually(t, "two owners", func() bool { return p.count("[data-testid=parts] tbody tr") == 2 })
 			p.draws("11", "route")
 			p.clean()
 			p.fits()
@@ -127,7 +131,7 @@ func TestConsolePipeTap(t *testing.T) {
 		p.shows(text)
 	}
 	p.click(".tapped summary >> nth=0")
-	p.shows(", after one try: ")
+	p.shows("After one try: ")
 	if p.number("[data-testid=dropped]") != 0 {
 		t.Errorf("dropped: %s", p.text())
 	}

@@ -90,9 +90,10 @@ test('an event stream in any pieces', () => {
 test('a record of a tap keeps the numbers as they are written', () => {
   const event = (data: string) => `{"specversion":"1.0","id":"1","source":"/a","type":"t","datacontenttype":"application/json","data":${data}}`;
   const r = recordOf(`{"number": 7, "time": "2026-01-01T00:00:00Z", "step": "2", "before": ${event('{"n":12345678901234567890}')}, "after": [${event('1.0')}, ${event('2')}]}`);
-  assert.deepEqual([r.number, r.before?.data, r.after.map((a) => a.data), r.failed], [7, '{"n":12345678901234567890}', ['1.0', '2'], undefined]);
+  assert.deepEqual([r.time.getTime(), r.before?.data, r.after.map((a) => a.data), r.failed], [Date.UTC(2026, 0), '{"n":12345678901234567890}', ['1.0', '2'], undefined]);
   const failed = recordOf('{"number": 8, "time": "2026-01-01T00:00:00Z", "step": "2", "failed": {"code": "INVALID", "cause": "no", "attempts": 2}}');
   assert.deepEqual([failed.before, failed.after, failed.failed?.attempts], [null, [], 2]);
+  assert.notEqual(failed.key, r.key);
 });
 
 test('figures and names', () => {
@@ -157,17 +158,18 @@ test('a run tells its lines, whatever they are called', async () => {
 
 test('a tap counts what is not shown, rests while it is frozen, and tells why it was refused', async () => {
   globalThis.window = globalThis as never; // timers
-  const record = (n: number) => `data: {"number": ${n}, "time": "2026-01-01T00:00:00Z", "step": "2", "after": []}\n\n`;
+  const record = (n: number) => `data: {"number": 1, "time": "2026-01-01T00:00:${n}Z", "step": "2", "after": []}\n\n`;
+  const seconds = () => tap.records.value.map((r) => r.time.getUTCSeconds());
   const tap = new Tap('p', '2');
-  answer([record(1), 'event: dropped\ndata: {"dropped": 41}\n\n', record(43)], 200, 'text/event-stream');
+  answer([record(10), 'event: dropped\ndata: {"dropped": 41}\n\n', record(43)], 200, 'text/event-stream');
   await tap.listen();
-  assert.deepEqual([tap.records.value.map((r) => r.number), tap.shown.value, tap.dropped.value, tap.open.value], [[43, 1], 2, 41, false]);
+  assert.deepEqual([seconds(), tap.shown.value, tap.dropped.value, tap.open.value], [[43, 10], 2, 41, false]);
   tap.freeze(true);
   answer([record(44)], 200, 'text/event-stream');
   await tap.listen();
   assert.equal(tap.records.value.length, 2);
   tap.freeze(false);
-  assert.deepEqual(tap.records.value.map((r) => r.number), [44, 43, 1]);
+  assert.deepEqual(seconds(), [44, 43, 10]);
   answer(['{"status": 403, "title": "Forbidden", "detail": "the scope admin:p is missing"}'], 403, 'application/problem+json');
   await tap.listen();
   assert.equal(tap.problem.value?.status, 403);

@@ -9,10 +9,14 @@ export interface Pipe { name: string; stages?: boolean; state: State; revision: 
 /** What passed one step since the pipe has its owner. */
 export interface Step { path: string; name: string; kind: string; in: number; out: number; errors: number; us: number; max_us: number }
 
+/** One owner of a pipe that has one for each partition. */
+export interface Part { partition: number; state: State; node?: string; problem?: string; in: number; out: number; dead: number; lag: number; commits: number; commit_us: number }
+
 export interface Stats {
   state: State;
   revision?: number;
   since?: string;
+  node?: string;
   problem?: string;
   refused?: string;
   in: number;
@@ -25,6 +29,7 @@ export interface Stats {
   commit_us: number;
   state_bytes: number;
   steps?: Step[];
+  partitions?: Part[];
 }
 
 /** A step of a definition, and a way from step to step. */

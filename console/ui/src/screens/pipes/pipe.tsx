@@ -12,6 +12,7 @@ import { EditDialog } from './edit';
 import { Graph } from './graph';
 import { Numbered } from './lines';
 import { pipePath, stateOf, states, took, type Pipe, type Report, type Stats } from './model';
+import { Parts } from './parts';
 import { paces, sampled, type Sample } from './samples';
 import { deletePipe, setPipe, showPipe } from './snippets';
 import { StepTable } from './steps';
@@ -138,6 +139,7 @@ function Present({ pipe, stats, silent, history, report, onEdit }: { pipe: Pipe;
           {view === 'graph' && !many ? <Graph steps={steps} edges={report?.edges ?? []} stats={stats} paces={now} chosen={chosen} onChoose={choose} /> : <StepTable steps={steps} stats={stats} paces={now} onChoose={choose} />}
         </section>
       )}
+      {stats?.partitions && stats.partitions.length > 0 && <Parts parts={stats.partitions} />}
       {step && <TapView key={step.path} pipe={pipe.name} step={step} onClose={() => setQuery({ step: '' }, true)} />}
       <section class="panel" aria-label="Definition">
         <div class="toolbar"><h2>Definition</h2><span class="muted small">revision {count(pipe.revision)}</span><span class="spring" /><Copy text={() => pipe.definition ?? ''} /></div>
@@ -176,6 +178,7 @@ function Facts({ pipe, stats: s }: { pipe: Pipe; stats: Stats }) {
       {s.commits > 0 && <div><dt>Commits</dt><dd>{count(s.commits)}</dd></div>}
       {s.commit_us > 0 && <div><dt>The last took</dt><dd>{took(s.commit_us)}</dd></div>}
       {s.state_bytes > 0 && <div><dt>Stages keep</dt><dd>{bytes(s.state_bytes)}</dd></div>}
+      {s.node && <div><dt>Runs on</dt><dd class="mono">{s.node}</dd></div>}
       {s.since && s.state !== 'stopped' && <div><dt>Counted since</dt><dd>{ago(s.since, Date.now())}</dd></div>}
       {pipe.uses && pipe.uses.length > 0 && <div><dt>Uses</dt><dd>{pipe.uses.map((u) => <a key={u} class="mono" href={to(['pipes', u.split('.')[0]!])}>{u} </a>)}</dd></div>}
     </dl>

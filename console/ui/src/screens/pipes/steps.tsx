@@ -11,7 +11,7 @@ export function StepTable({ steps, stats, paces, onChoose }: { steps: Explained[
       <table class="grid dense" data-testid="steps">
         <thead>
           <tr>
-            <th scope="col">Step</th><th scope="col">Does</th><th scope="col" class="num">In</th><th scope="col" class="num">Out</th><th scope="col" class="num">In a second</th><th scope="col" class="num">Out a second</th>
+            <th scope="col">Step</th><th scope="col" class="pipe-does">Does</th><th scope="col" class="num">In</th><th scope="col" class="num">Out</th><th scope="col" class="num">In a second</th><th scope="col" class="num">Out a second</th>
             <th scope="col" class="num">Errors</th><th scope="col" class="num">Takes</th><th scope="col" class="num">At most</th>
           </tr>
         </thead>

@@ -9,13 +9,15 @@ import { Stream } from './sse';
 export const kept = 100;
 
 /** One event at a step: as it went in, and what came out. */
-export interface Record { number: number; time: Date; before: Row | null; after: Row[]; failed?: { code: string; cause: string; attempts: number } }
+export interface Record { key: number; time: Date; before: Row | null; after: Row[]; failed?: { code: string; cause: string; attempts: number } }
+
+let counter = 0; // numbers of records are those of a partition
 
 export function recordOf(text: string): Record {
   const all = members(text);
-  const plain = JSON.parse(text) as { number: number; time: string; failed?: Record['failed'] };
+  const plain = JSON.parse(text) as { time: string; failed?: Record['failed'] };
   const before = all.get('before');
-  return { number: plain.number, time: new Date(plain.time), before: before ? rowOf(before) : null, after: elements(all.get('after') ?? '[]').map(rowOf), failed: plain.failed };
+  return { key: counter++, time: new Date(plain.time), before: before ? rowOf(before) : null, after: elements(all.get('after') ?? '[]').map(rowOf), failed: plain.failed };
 }
 
 /** What passes a step from now on. */

@@ -39,7 +39,7 @@ export function TapView({ pipe, step, onClose }: { pipe: string; step: Explained
       </div>
       {tap.problem.value && tap.problem.value.status !== 401 && <div class="pad"><ErrorPanel problem={tap.problem.value} /></div>}
       {records.length === 0 && !tap.problem.value && <p class="muted pad" role="status">{tap.open.value ? 'Waits for the next event. A tap shows what passes from now on, and holds nothing up.' : 'Connecting…'}</p>}
-      <ol class="tapped">{records.map((r) => <Tapped key={r.number} r={r} kind={partsOf(step.brief)[0]} onOpen={() => tap.freeze(true)} />)}</ol>
+      <ol class="tapped">{records.map((r) => <Tapped key={r.key} r={r} kind={partsOf(step.brief)[0]} onOpen={() => tap.freeze(true)} />)}</ol>
       {records.length === kept && <p class="muted small note">The last {kept}.</p>}
       <Code of={tapStep(pipe, step.path)} />
     </section>
@@ -67,7 +67,7 @@ function Tapped({ r, kind, onOpen }: { r: Record; kind: string; onOpen: () => vo
             <div><h3>Before</h3>{r.before ? <Event row={r.before} /> : <p class="muted">The stage had kept it.</p>}</div>
             <div>
               <h3>After</h3>
-              {r.failed && <p class="bad">{r.failed.code}, after {r.failed.attempts === 1 ? 'one try' : `${r.failed.attempts} tries`}: {r.failed.cause}</p>}
+              {r.failed && <p class="bad">After {r.failed.attempts === 1 ? 'one try' : `${r.failed.attempts} tries`}: {r.failed.cause}</p>}
               {r.after.map((a) => <Event key={a.n} row={a} was={r.before} />)}
               {!r.after.length && !r.failed && <p class="muted">Nothing came out.</p>}
             </div>
