@@ -290,3 +290,38 @@ func TestLinesAreEvents(t *testing.T) {
 		}
 	})
 }
+
+// What a step gave is not touched while a driver tells of sinks that fail, and is used
+// again by the next step.
+func TestFailLeavesWhatIsGiven(t *testing.T) {
+	p := plan(t, "steps:\n  - topic: a\n  - topic: b\ndead: topic bad\n")
+	m, err := p.Machine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(out graph.Output) (ids []string) {
+		for i, events := range out.Sinks {
+			for _, e := range events {
+				ids = append(ids, p.Sinks()[i].Text("name")+e.ID)
+			}
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	main := slices.IndexFunc(p.Sinks(), func(s graph.Spec) bool { return s.Text("name") == "b" })
+	for n := range 3 {
+		out, err := m.Step(t.Context(), start, 0, []parley.Event{event(2*n, `1`), event(2*n+1, `2`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, e := range out.Sinks[main] {
+			failed, err := m.Fail(t.Context(), start, main, e, parley.Errorf(parley.Invalid, "no"), 1)
+			if err != nil || !slices.Equal(of(failed), []string{fmt.Sprint("bad", 2*n+i)}) {
+				t.Fatal(of(failed), err)
+			}
+		}
+		if got := of(out); !slices.Equal(got, []string{fmt.Sprint("b", 2*n), fmt.Sprint("b", 2*n+1)}) {
+			t.Fatal(got)
+		}
+	}
+}

@@ -97,7 +97,7 @@ func (p *Plan) Machine() (*Machine, error) {
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	m.reset()
+	m.out = p.output()
 	return m, nil
 }
 
@@ -162,17 +162,20 @@ func (m *Machine) sinkAt(path string) int {
 	return -1
 }
 
+// begin begins a call, in the room that what came of the last one had.
 func (m *Machine) begin(ctx context.Context, now time.Time) {
 	m.ctx = ctx
 	if now.After(m.now) {
 		m.now = now // time does not go back
 	}
+	emptied(m.out.Sinks)
+	emptied(m.out.Records)
+	m.out.Dead = nil
 }
 
 // take gives what came of a step.
 func (m *Machine) take(err error) (Output, error) {
 	out := m.out
-	m.reset()
 	if errors.Is(err, errEnough) {
 		m.done, err = true, nil
 	}
@@ -219,6 +222,9 @@ func (m *Machine) End(ctx context.Context, now time.Time) (Output, error) {
 
 // Fail is for a sink that could not take an event: it goes where failed events go.
 func (m *Machine) Fail(ctx context.Context, now time.Time, sink int, event parley.Event, err error, attempts int) (Output, error) {
+	given := m.out // its driver is at it
+	defer func() { m.out = given }()
+	m.out = m.plan.output()
 	m.begin(ctx, now)
 	s := m.plan.sinks[sink]
 	from := stage{m: m, spec: s}

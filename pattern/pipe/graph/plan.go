@@ -118,7 +118,8 @@ type laneState struct {
 
 // Output is what came of a step, for the driver to deliver: together with Snapshot
 // and the place of the source, if it can do that in one commit. Events may share
-// their data and extensions: they are not to be changed.
+// their data and extensions: they are not to be changed. The lists are valid until the
+// machine's next Step, Tick or End.
 type Output struct {
 	Sinks [][]parley.Event // by the index of Plan.Sinks
 	// Records are those that events of Sinks are in, nil for others, by the same indices: of

@@ -32,13 +32,14 @@ func (c *compiler) expr(s *spec, param string) (*eval, error) {
 	if c.o.Expr == nil {
 		return nil, s.wrong(param, "expressions are not available here", "give Options.Expr")
 	}
-	f, err := c.o.Expr(text, param == "expr" || param == "when")
+	condition := param == "expr" || param == "when"
+	f, err := c.o.Expr(text, condition)
 	if err != nil {
 		e, _ := errorsAs(err)
 		return nil, s.wrong(param, e.Detail, e.Fix)
 	}
 	e := &eval{run: f, looks: looksAt(c.o.Fields, text)}
-	if c.o.Test == nil || c.mach == nil {
+	if c.o.Test == nil || c.mach == nil || !condition {
 		return e, nil
 	}
 	if paths, test := c.o.Test(text); test != nil {

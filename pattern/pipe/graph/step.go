@@ -101,6 +101,19 @@ func (s *sinking) push(items []item) error {
 	return nil
 }
 
-func (m *Machine) reset() {
-	m.out = Output{Sinks: make([][]parley.Event, len(m.plan.sinks)), Records: make([][]*parley.Record, len(m.plan.sinks))}
+func (p *Plan) output() Output {
+	return Output{Sinks: make([][]parley.Event, len(p.sinks)), Records: make([][]*parley.Record, len(p.sinks))}
+}
+
+// mostSpare is for how many events of a sink room is kept.
+const mostSpare = 2000
+
+// emptied forgets what is in lists, and keeps their room.
+func emptied[T any](lists [][]T) {
+	for i, list := range lists {
+		clear(list)
+		if lists[i] = list[:0]; cap(list) > mostSpare {
+			lists[i] = nil
+		}
+	}
 }
