@@ -148,6 +148,7 @@ func TestAPipeFromPutToDelete(t *testing.T) {
 		}
 		r.has("doubled", "4 6")
 		r.must(c.StopPipe(ctx, "p"))
+		r.stats("p") // it is answered before the pipe has ended
 		publish(r.T, c, 4, 4)
 		if s := r.stats("p"); s.State != declared.Stopped {
 			r.Errorf("stopped it is %+v", s)
@@ -184,7 +185,7 @@ func TestADefinitionThatIsRefused(t *testing.T) {
 		if err != nil || report.OK || report.Problems[0].Line != 3 || report.Problems[0].Field != "wher" {
 			r.Errorf("%+v, %v", report, err)
 		}
-		if report, err = c.CheckPipe(ctx, "p", nil); err != nil || !report.OK || len(report.Steps) != 4 {
+		if report, err = c.CheckPipe(ctx, "p", nil); err != nil || !report.OK || len(report.Steps) != 5 || report.Steps[4].Path != "dead.1" {
 			r.Errorf("what is stored: %+v, %v", report, err)
 		}
 		_, _, err = c.PutPipe(ctx, "p", []byte(doubled), declared.PutOptions{State: "asleep"})
