@@ -119,6 +119,11 @@ func (a *actor) wake(now time.Time) (time.Duration, bool) {
 	if a.flight == nil && a.opt.Fence.Beat > 0 {
 		d, some = max(0, a.sent.Add(a.opt.Fence.Beat).Sub(now)), true
 	}
+	if until, waits := a.lingers(now); waits && a.flight == nil {
+		if u := until.Sub(now); !some || u < d {
+			d, some = u, true
+		}
+	}
 	if a.timed != nil && a.refusal(now) == nil && !a.open.full() {
 		if due := a.timed.Due(); !due.IsZero() {
 			if u := a.clock.until(due, now); !some || u < d {
@@ -146,10 +151,28 @@ func (a *actor) tick(now time.Time) {
 	}
 }
 
+// lingers says that the open group, in which nothing is firm, waits for company, and
+// until when.
+func (a *actor) lingers(now time.Time) (until time.Time, waits bool) {
+	g, beat := a.open, a.opt.Fence.Beat
+	switch {
+	case a.opt.Linger == 0 || g.empty() || g.full() || a.firm == g:
+		return until, false
+	case g.moves < g.build.Len(): // a beat, or a part of a snapshot
+		return until, false
+	case beat > 0 && now.Sub(a.sent) >= beat: // it is a sign of life, too
+		return until, false
+	case g.since.IsZero():
+		g.since = now
+	}
+	until = g.since.Add(a.opt.Linger)
+	return until, now.Before(until)
+}
+
 // launch closes the open group and makes a job of it, if there is anything to
-// append and nothing under way.
+// append that does not wait for company, and nothing under way.
 func (a *actor) launch(now time.Time) (job, bool) {
-	if a.flight != nil {
+	if _, waits := a.lingers(now); waits || a.flight != nil {
 		return job{}, false
 	}
 	trim := a.snap.write(a, now)

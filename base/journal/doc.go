@@ -46,8 +46,8 @@
 //
 // A firm move (Tx.Move) is a promise: the caller hears of it when it is durable.
 // A lazy move (Tx.Lazy) rides along: it is appended as soon as a firm one would
-// be, but nobody waits for it, so it may be lost with its owner. It is for what a
-// machine can do without, such as the count of attempts of a job whose lease
+// be, or with Options.Linger a little later together with one, but nobody waits
+// for it, so it may be lost with its owner. It is for what a machine can do without, such as the count of attempts of a job whose lease
 // dies with the owner anyway. A Do without moves is a look.
 //
 // Moves may be built on moves that are not yet durable. That is sound because

@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"time"
+
 	"github.com/parleyhq/parley"
 )
 
@@ -23,6 +25,8 @@ type group struct {
 	bytes   int  // of moves and of what rides along
 	begin   int  // index of the record that begins a snapshot, or -1
 	ends    bool // a snapshot is complete with this group
+
+	since time.Time // when it began to wait for company; zero: it does not
 }
 
 func newGroup() *group { return &group{begin: -1} }
@@ -34,7 +38,7 @@ func (g *group) reset() {
 	clear(g.places)
 	clear(g.waiters)
 	g.also, g.places, g.waiters = g.also[:0], g.places[:0], g.waiters[:0]
-	g.moves, g.bytes, g.begin, g.ends = 0, 0, -1, false
+	g.moves, g.bytes, g.begin, g.ends, g.since = 0, 0, -1, false, time.Time{}
 }
 
 // full says that the group takes no more calls: it gathers only so much that the

@@ -41,6 +41,9 @@ type Options struct {
 	// happened. When its context ends, Run begins no new try after Patience, and so
 	// is over after twice as long at the most. Default 5 s.
 	Patience time.Duration
+	// Linger is how long lazy moves may wait for a firm one, to share its Append;
+	// default 0: not at all.
+	Linger time.Duration
 	// Logger gets takeovers by others, stalls and failed trims. Default: nobody.
 	Logger *slog.Logger
 }
@@ -48,7 +51,7 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	f := o.Fence
 	switch {
-	case o.SnapshotMoves < 0 || o.SnapshotBytes < 0 || o.Patience < 0:
+	case o.SnapshotMoves < 0 || o.SnapshotBytes < 0 || o.Patience < 0 || o.Linger < 0:
 		return o, parley.BadField("options", "a negative number or duration", "leave it 0 for the default")
 	case f.Beat < 0 || f.Lapse < 0 || f.Lapse > 0 && (f.Beat == 0 || f.Beat >= f.Lapse):
 		return o, parley.BadField("fence.lapse", "an owner that never beats in time lapses for nothing", "set beat to a third of lapse")

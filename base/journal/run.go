@@ -99,6 +99,7 @@ func (j *Journal) gather(a *actor) {
 func (j *Journal) drain(a *actor, jobs chan<- job, results <-chan result) error {
 	resigned := j.opt.Fence.Beat == 0 // with nobody waiting to take over, there is no need
 	a.snap.off()
+	a.opt.Linger = 0
 	for {
 		if a.flight == nil && a.open.empty() {
 			if resigned {

@@ -76,7 +76,7 @@ func (p *parleyWorker) work(ctx context.Context, done func(int)) error {
 		return err
 	}
 	defer func() { _ = stream.Close() }()
-	const several = 3
+	const several = 6
 	ended := make(chan error, several)
 	for range several {
 		go func() { ended <- p.workOff(ctx, stream, done) }()

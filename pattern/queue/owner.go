@@ -41,6 +41,10 @@ var _ interface {
 	journal.Timed
 } = (*owner)(nil)
 
+// linger is how long intakes and attempts wait for an ack to be stored with: what is
+// lost of them is taken in again, or was an attempt in the last moment before a crash.
+const linger = 5 * time.Millisecond
+
 // own runs the queue for one ownership.
 func own(ctx context.Context, q *Queue, log parley.Log, s *shard.Owner) error {
 	o := &owner{
@@ -55,7 +59,7 @@ func own(ctx context.Context, q *Queue, log parley.Log, s *shard.Owner) error {
 	o.book = newBook(newMachine(), q.name, 0, secret)
 	o.machine.thrift = q.thrift
 	o.machine.ended = o.awaited.ended
-	j, err := journal.Open(ctx, log, q.moves, o, journal.Options{Fence: s.Fence, Logger: q.opt.Logger})
+	j, err := journal.Open(ctx, log, q.moves, o, journal.Options{Fence: s.Fence, Logger: q.opt.Logger, Linger: linger})
 	if err != nil {
 		return err
 	}

@@ -280,6 +280,7 @@ func TestIdleQueuesDoNothing(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			put(t, o.must(t, name), 1)
 		}
+		<-time.After(linger) // the jobs are taken in
 		synctest.Wait()
 		before := log.calls.Load()
 		day := time.NewTimer(24 * time.Hour)

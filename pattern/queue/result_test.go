@@ -46,6 +46,7 @@ func TestResult(t *testing.T) {
 			for _, id := range append(ids, twin) {
 				waits = append(waits, r.await(id, MaxWait))
 			}
+			<-time.After(linger) // the leases are stored
 			before := log.calls.Load()
 			<-time.After(time.Minute)
 			if n := log.calls.Load() - before; n != 0 {
