@@ -41,7 +41,7 @@ func body(t *testing.T, r *http.Response) string {
 }
 
 func TestScreens(t *testing.T) {
-	for _, path := range []string{"/", "/topics", "/topics/", "/topics/orders.eu", "/topics/%7Etyping", "/topics/a%2Fb", "/lab", "/topics/orders?from=earliest"} {
+	for _, path := range []string{"/", "/topics", "/topics/", "/topics/orders.eu", "/topics/%7Etyping", "/topics/a%2Fb", "/lab", "/pipes", "/pipes/big-orders", "/topics/orders?from=earliest"} {
 		r := get(t, http.MethodGet, path)
 		if r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(body(t, r), `<div id="app">`) {
 			t.Errorf("%s: %d %s", path, r.StatusCode, r.Header.Get("Content-Type"))
