@@ -76,6 +76,8 @@ func (r *Registry) judge(c *catalog, name string, o PutOptions, text []byte) (be
 	err = goesOn(old.plan, def.plan)
 	apart := err == nil && r.parted(was, old, def)
 	switch {
+	case err == nil && !apart && o.Drain && r.whole(was, def):
+		return true, nil
 	case err == nil && !apart:
 		return false, nil
 	case !apart && parley.CodeOf(err) != parley.Conflict:

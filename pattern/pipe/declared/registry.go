@@ -167,7 +167,8 @@ func (r *Registry) List() []Info {
 // PutOptions go with one Put.
 type PutOptions struct {
 	// Drain lets out what stages keep, when they cannot go on with the new
-	// definition: open windows and batches end, and the stages begin anew.
+	// definition, or have those of all partitions since an earlier version: open windows
+	// and batches end, and the stages begin anew.
 	Drain bool
 	// State is what the pipe is to do; "" = what it does, and running when it is new.
 	State State
@@ -195,11 +196,12 @@ func (r *Registry) Put(ctx context.Context, name string, text []byte, o PutOptio
 		if there && was.origin == Folder && o.Origin == Remote {
 			return nil, ofFolder(name)
 		}
-		if there && was.text == string(text) && was.origin == o.Origin && (o.State == "" || o.State == was.want) {
+		same := there && was.text == string(text) && was.origin == o.Origin && (o.State == "" || o.State == was.want)
+		if same && !o.Drain {
 			return nil, nil
 		}
 		begin, err := r.judge(c, name, o, text)
-		if err != nil {
+		if err != nil || same && !begin {
 			return nil, err
 		}
 		changed = true

@@ -101,6 +101,12 @@ func (r *Registry) parted(was record, old, now *definition) bool {
 	return n > 1 && (old.plan.Keeps() || now.plan.Keeps())
 }
 
+// whole says that one owner runs a pipe although each partition could have one: an
+// earlier version began it, and its stages remember events of all of them.
+func (r *Registry) whole(was record, d *definition) bool {
+	return d.over != "" && was.parts < 2 && d.plan.Keeps() && r.partitions(d.over) > 1
+}
+
 // machine makes one for the owner's part of the events.
 func (o *owner) machine(p *graph.Plan) (*graph.Machine, error) {
 	m, err := p.Machine()

@@ -281,6 +281,30 @@ func TestJournalsOfOneOwner(t *testing.T) {
 				t.Fatal(c.steps, text(s))
 			}
 			exactly(t, numbersIn(o.data("b")), 40)
+			if c.parts > 0 {
+				return
+			}
+			for _, want := range []bool{true, false} { // the first time, there is something to do
+				changed, _, err := o.Put(t.Context(), "p", []byte(definition), PutOptions{Drain: true})
+				settle(10 * time.Second)
+				if err != nil || changed != want {
+					t.Fatal(changed, err)
+				}
+			}
+			o.keyed("a", 40, 65)
+			settle(10 * time.Second)
+			for _, n := range o.stats("p").Partitions {
+				if n.State != Running || n.In == 0 {
+					t.Fatal(text(o.stats("p")))
+				}
+			}
+			_, _, err := o.Put(t.Context(), "p", []byte("steps: 'topic a | topic b'"), PutOptions{Drain: true})
+			must(t, err)
+			settle(10 * time.Second)
+			exactly(t, numbersIn(o.data("b")), 65)
+			if s := o.stats("p"); len(s.Partitions) != 3 || s.In != 65 {
+				t.Fatal(text(s))
+			}
 		})
 	}
 }
