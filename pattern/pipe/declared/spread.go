@@ -74,7 +74,8 @@ func (o *owner) widen(ctx context.Context, d *definition, a *adopted) error {
 	})
 }
 
-// grown tells the pipes that read a topic of its partitions.
+// grown tells the pipes that read a topic of its partitions: more owners are needed,
+// or the one that there is has to read more.
 func (r *Registry) grown(t topic.Topic, removed bool) {
 	if removed || len(t.Partitions) < 2 {
 		return
@@ -83,11 +84,26 @@ func (r *Registry) grown(t topic.Topic, removed bool) {
 	defer r.mu.Unlock()
 	for _, e := range r.entries {
 		e.mu.Lock()
-		if c := e.checked; c != nil && c.def != nil && c.def.over == t.Name && e.rec.parts < len(t.Partitions) {
+		if c := e.checked; c != nil && c.def != nil && c.def.isPipe() && (c.def.over == "" || e.rec.parts < len(t.Partitions)) && c.def.reads(t.Name) {
 			e.stir()
 		}
 		e.mu.Unlock()
 	}
+}
+
+// reads says whether a topic is one of the sources.
+func (d *definition) reads(name string) bool {
+	for _, s := range d.plan.Sources() {
+		if s.Kind != "topic" {
+			continue
+		}
+		for _, word := range s.Words("name") {
+			if p, err := topic.ParsePattern(word); err == nil && p.Match(name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // parted says that what stages remember would be cut or put together by a new
