@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/parleyhq/parley"
 )
@@ -38,6 +39,7 @@ var pipeProvoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 	parley.Unavailable: func(p *provoker) (*http.Response, string) {
 		if p.route.Name == "pipe-stats" || p.route.Name == "pipe-tap" {
 			p.abdicate()
+			synctest.Wait() // until the owners have ended
 			return p.send(nil)
 		}
 		return faultedPipe(parley.Unavailable)(p)

@@ -103,6 +103,7 @@ var queueProvoked = map[parley.Code]func(p *provoker) (*http.Response, string){
 			return p.fault(parley.Unavailable)
 		}
 		p.abdicate()
+		synctest.Wait() // until the owners have ended
 		return p.send(nil)
 	},
 	parley.Full:    func(p *provoker) (*http.Response, string) { return p.unstored(parley.Full) },
