@@ -67,7 +67,11 @@ func (e *entry) balance(ctx context.Context) {
 			return
 		}
 		others, owned := e.missing()
-		if len(others) > 0 && e.r.roll.CatchUp(ctx) != nil {
+		_, _, err := e.definition()
+		if err == nil && len(others) > 0 {
+			err = e.r.roll.CatchUp(ctx)
+		}
+		if err != nil {
 			continue // what it could not run it does not ask for
 		}
 		for _, part := range others {

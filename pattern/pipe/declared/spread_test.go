@@ -469,3 +469,26 @@ func TestTheFormOfAnEra(t *testing.T) {
 		break
 	}
 }
+
+// TestANodeThatCannotRunAPipe asks for no part of it.
+func TestANodeThatCannotRunAPipe(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, once)
+		c.nodes[0].topicOf("in", 4)
+		c.nodes[0].put("once", oncePipe)
+		settle(0)
+		c.nodes[1].stop()
+		settle(10 * time.Second)
+		c.opt.Exec = false
+		c.begin(1)
+		c.publish(c.nodes[0], 0, 20)
+		settle(time.Minute)
+		if has := c.owns("once"); len(has[0]) != 4 {
+			t.Fatal(has)
+		}
+		if s := c.nodes[1].stats("once"); s.In != 20 || s.State != Running {
+			t.Fatal(text(s))
+		}
+		exactly(t, came(c.nodes[0]), 20)
+	})
+}
