@@ -25,6 +25,9 @@
 //	            number among several: the same every time
 //	memory      bounded in every stage: see Kind.Holds         Machine
 //	time        told; windows go by the events' own            driver
+//	work        data is gone through once for all stages up    Machine
+//	            to one that makes other data; of lines and
+//	            records no more is made than they ask for
 //
 // The package does no I/O and starts nothing, but for programs of exec, which go
 // through an interface.

@@ -15,7 +15,7 @@ func makeValidate(c *compiler, s *spec) (node, error) {
 		return makeSchema(c, s, schema)
 	}
 	f, err := c.expr(s, "expr")
-	return &each{do: func(it *item, to []item) ([]item, error) {
+	return &each{lazy: true, do: func(it *item, to []item) ([]item, error) {
 		ok, err := f.truth(it)
 		if err == nil && !ok {
 			err = parley.Errorf(parley.Unprocessable, "it is not so that %s", rule)
