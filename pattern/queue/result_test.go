@@ -47,6 +47,7 @@ func TestResult(t *testing.T) {
 				waits = append(waits, r.await(id, MaxWait))
 			}
 			<-time.After(linger) // the leases are stored
+			synctest.Wait()
 			before := log.calls.Load()
 			<-time.After(time.Minute)
 			if n := log.calls.Load() - before; n != 0 {
