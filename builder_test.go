@@ -44,6 +44,35 @@ func TestBuilderRefusal(t *testing.T) {
 	}
 }
 
+// Room that was made is there: for the first event and for more.
+func TestBuilderGrow(t *testing.T) {
+	e := parley.Event{ID: "1", Source: "/", Type: "t", Data: make([]byte, 1000)}
+	var b, plain parley.Builder
+	add := func(b *parley.Builder) {
+		if err := b.Add(time.UnixMilli(5), &e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 20 {
+		add(&b) // what it encodes into grows, too
+	}
+	b.Reset()
+	b.Grow(40 * 1100)
+	if n := testing.AllocsPerRun(20, func() { add(&b) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	b.Grow(parley.MaxBatchBytes)
+	b.Grow(-1)
+	for range b.Len() {
+		add(&plain)
+	}
+	got, err := b.Batch()
+	want, failed := plain.Batch()
+	if err != nil || failed != nil || !bytes.Equal(got.Bytes(), want.Bytes()) {
+		t.Errorf("%d bytes, want %d: %v %v", got.Size(), want.Size(), err, failed)
+	}
+}
+
 func TestBuilderHoldsAtMost(t *testing.T) {
 	var b parley.Builder
 	for range parley.MaxBatchEvents {

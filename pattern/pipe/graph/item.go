@@ -112,6 +112,12 @@ const (
 	opaque // it is no JSON, or too deep
 )
 
+// sights are what a machine looks at, and room for where it is.
+type sights struct {
+	members
+	room []extent
+}
+
 // scan finds all that the machine's stages look at in an item's data, once. It says
 // whether there is JSON to look at.
 func (m *Machine) scan(it *item) bool {
@@ -123,14 +129,15 @@ func (m *Machine) scan(it *item) bool {
 		return false
 	}
 	n := m.looks.count
-	if cap(m.found)-len(m.found) < n {
-		m.found = make([]extent, 0, 256*n) // not used again: items may have a part of it
+	room := m.looks.room
+	if cap(room)-len(room) < n {
+		room = make([]extent, 0, 256*n) // not used again: items may have a part of it
 	}
-	found := m.found[len(m.found) : len(m.found)+n : len(m.found)+n]
-	if !scan(it.event.Data, &m.looks, found) {
+	found := room[len(room) : len(room)+n : len(room)+n]
+	if m.looks.room = room; !scan(it.event.Data, &m.looks.members, found) {
 		return false
 	}
-	m.found = m.found[:len(m.found)+n]
+	m.looks.room = room[:len(room)+n]
 	it.found, it.looked = found, seen
 	if it.unmade == ofLine {
 		it.event.DataContentType = "application/json"

@@ -87,7 +87,7 @@ func (s *spec) inDead() bool { return len(s.path) > 5 && s.path[:5] == "dead." }
 
 // Machine makes a machine in its first state. Programs of exec stages are opened.
 func (p *Plan) Machine() (*Machine, error) {
-	m := &Machine{plan: p, lanes: make([]laneState, len(p.lanes)), bare: make([]bool, len(p.sinks)), carry: make([]bool, len(p.sinks))}
+	m := &Machine{plan: p, lanes: make([]laneState, len(p.lanes)), wants: make([]wish, len(p.sinks))}
 	c := &compiler{g: p.Graph, o: p.o, plan: &Plan{}, mach: m}
 	first, err := c.chain(p.Graph.Steps[1:], "", 2, nil)
 	if err == nil {

@@ -97,11 +97,9 @@ type Machine struct {
 	doing []Running
 	probe Probe
 	part  string // see Part
-	bare  []bool // sinks that want data only
-	carry []bool // sinks that take records
+	wants []wish // of sinks
 	items []item // those of a Step, to be used again
-	looks members
-	found []extent // room for what is found
+	looks sights
 	page  page
 
 	ctx     context.Context //nolint:containedctx // that of the Step that is going on

@@ -51,7 +51,7 @@ func (m *Machine) StepRecords(ctx context.Context, now time.Time, lane int, reco
 }
 
 // Records says that a sink takes events in the records that they came in: see Output.
-func (m *Machine) Records(sink int) { m.carry[sink] = true }
+func (m *Machine) Records(sink int) { m.wants[sink].records = true }
 
 // Taken says how many events of a lane came.
 func (m *Machine) Taken(lane int) int64 { return m.lanes[lane].Events }
@@ -74,7 +74,10 @@ func (m *Machine) step(ctx context.Context, now time.Time, lane int, produce fun
 // DataOnly says that of a sink's events only data and content type are of interest:
 // what else they have need not be made. A content type that nobody has asked for may be
 // empty then.
-func (m *Machine) DataOnly(sink int) { m.bare[sink] = true }
+func (m *Machine) DataOnly(sink int) { m.wants[sink].bare = true }
+
+// wish is how a sink wants events.
+type wish struct{ bare, records bool }
 
 // sinking is the end of a pipe.
 type sinking struct {
@@ -87,13 +90,13 @@ func (s *sinking) care() care { return little }
 func (s *sinking) push(items []item) error {
 	out := &s.m.out.Sinks[s.index]
 	*out = slices.Grow(*out, len(items))
-	carry, bare := s.m.carry[s.index], s.m.bare[s.index]
+	wants := s.m.wants[s.index]
 	for i := range items {
 		it := &items[i]
-		if carry {
+		if wants.records {
 			s.m.out.Records[s.index] = append(s.m.out.Records[s.index], it.record)
 		}
-		if !(carry && it.record != nil) && !(bare && it.unmade != ofRecord) {
+		if !(wants.records && it.record != nil) && !(wants.bare && it.unmade != ofRecord) {
 			it.open()
 		}
 		*out = append(*out, it.event)
