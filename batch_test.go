@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/parleyhq/parley"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
+
+	"github.com/parleyhq/parley"
 )
 
 // one is a record as the tests draw it, and as another implementation sees it.

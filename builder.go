@@ -103,7 +103,7 @@ func (b *Builder) Batch() (Batch, error) {
 	if b.count == 0 {
 		return Batch{}, nil
 	}
-	buf, codec := b.buf[:len(b.buf):len(b.buf)], b.Codec
+	buf, codec := slices.Clip(b.buf), b.Codec
 	if codec != None {
 		packed, err := codec.compress(buf[BatchHeader:])
 		if err != nil {

@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/parleyhq/parley"
 	"pgregory.net/rapid"
+
+	"github.com/parleyhq/parley"
 )
 
 // A refused event leaves the batch as it was: also the first one.

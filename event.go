@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,9 +62,7 @@ func (e Event) Clone() Event {
 	}
 	if e.Extensions != nil {
 		ext := make(map[string]string, len(e.Extensions))
-		for k, v := range e.Extensions {
-			ext[k] = v
-		}
+		maps.Copy(ext, e.Extensions)
 		e.Extensions = ext
 	}
 	return e

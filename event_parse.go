@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -196,7 +197,7 @@ func (d *draft) setData() error {
 		if d.DataContentType == "" {
 			d.DataContentType = "application/json" // JSON format §3.1
 		}
-		d.Data = d.data[:len(d.data):len(d.data)]
+		d.Data = slices.Clip(d.data)
 	}
 	return nil
 }

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/parleyhq/parley"
 	"pgregory.net/rapid"
+
+	"github.com/parleyhq/parley"
 )
 
 func TestCheck(t *testing.T) {

@@ -6,8 +6,9 @@ import (
 	"maps"
 	"time"
 
-	"github.com/parleyhq/parley"
 	"pgregory.net/rapid"
+
+	"github.com/parleyhq/parley"
 )
 
 // textRunes are the characters of attributes in the property tests: plain ones,
@@ -71,8 +72,11 @@ type reporter interface {
 func sameEvent(t reporter, got, want parley.Event) {
 	t.Helper()
 	for _, f := range []struct{ name, got, want string }{
-		{"id", got.ID, want.ID}, {"source", got.Source, want.Source}, {"type", got.Type, want.Type},
-		{"subject", got.Subject, want.Subject}, {"datacontenttype", got.DataContentType, want.DataContentType},
+		{"id", got.ID, want.ID},
+		{"source", got.Source, want.Source},
+		{"type", got.Type, want.Type},
+		{"subject", got.Subject, want.Subject},
+		{"datacontenttype", got.DataContentType, want.DataContentType},
 		{"dataschema", got.DataSchema, want.DataSchema},
 		{"time", got.Time.Format(time.RFC3339Nano), want.Time.Format(time.RFC3339Nano)},
 	} {

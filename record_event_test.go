@@ -35,14 +35,20 @@ func TestRecordEvent(t *testing.T) {
 		{"a key with a line break neither", "a\nb", nil, nil, plain},
 		{"content type alone", "", nil, ce("content-type", "text/plain"), with(func(e *parley.Event) { e.DataContentType = "text/plain" })},
 		{"headers of others are not attributes", "", nil, ce("x-trace", "1", "ce", "2", "ce_", "3"), plain},
-		{"attributes", "k", nil, ce("ce_specversion", "1.0", "ce_id", "i", "ce_source", "/s", "ce_type", "t", "ce_subject", "é", "ce_time", "2020-01-02T03:04:05.6+01:00", "ce_dataschema", "urn:s", "ce_x", "y"),
-			parley.Event{ID: "i", Source: "/s", Type: "t", Subject: "é", Time: time.Date(2020, 1, 2, 3, 4, 5, 6e8, time.FixedZone("", 3600)), DataSchema: "urn:s", Extensions: map[string]string{"x": "y", "partitionkey": "k"}}},
+		{
+			"attributes", "k", nil, ce("ce_specversion", "1.0", "ce_id", "i", "ce_source", "/s", "ce_type", "t", "ce_subject", "é", "ce_time", "2020-01-02T03:04:05.6+01:00", "ce_dataschema", "urn:s", "ce_x", "y"),
+			parley.Event{ID: "i", Source: "/s", Type: "t", Subject: "é", Time: time.Date(2020, 1, 2, 3, 4, 5, 6e8, time.FixedZone("", 3600)), DataSchema: "urn:s", Extensions: map[string]string{"x": "y", "partitionkey": "k"}},
+		},
 		{"attributes that break their rules are left out", "", nil, ce("ce_id", "a\nb", "ce_source", "not a uri", "ce_type", "\xff", "ce_time", "now", "ce_dataschema", "/relative", "content-type", "json", "ce_Upper", "x", "ce_data", "x", "ce_datacontenttype", "a/b"), plain},
 		{"the partition key of the headers wins", "k", nil, ce("ce_partitionkey", "p"), with(func(e *parley.Event) { e.Set("partitionkey", "p") })},
-		{"structured", "k", []byte(`{"specversion":"1.0","id":"i","source":"/s","type":"t","data":1}`), ce("content-type", "application/cloudevents+json; charset=utf-8"),
-			parley.Event{ID: "i", Source: "/s", Type: "t", Time: at, DataContentType: "application/json", Data: []byte("1"), Extensions: map[string]string{"partitionkey": "k"}}},
-		{"an event about an event is not structured", "", []byte(`{`), ce("ce_specversion", "1.0", "content-type", "application/cloudevents+json"),
-			with(func(e *parley.Event) { e.DataContentType, e.Data = "application/cloudevents+json", []byte("{") })},
+		{
+			"structured", "k", []byte(`{"specversion":"1.0","id":"i","source":"/s","type":"t","data":1}`), ce("content-type", "application/cloudevents+json; charset=utf-8"),
+			parley.Event{ID: "i", Source: "/s", Type: "t", Time: at, DataContentType: "application/json", Data: []byte("1"), Extensions: map[string]string{"partitionkey": "k"}},
+		},
+		{
+			"an event about an event is not structured", "", []byte(`{`), ce("ce_specversion", "1.0", "content-type", "application/cloudevents+json"),
+			with(func(e *parley.Event) { e.DataContentType, e.Data = "application/cloudevents+json", []byte("{") }),
+		},
 		{"a null header is an absent attribute", "", nil, []parley.Header{{Name: "ce_subject"}}, plain},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
@@ -92,9 +98,15 @@ func TestRecordEventDamaged(t *testing.T) {
 func TestRecordContentType(t *testing.T) {
 	header := func(value string) parley.Header { return parley.Header{"content-type", []byte(value)} }
 	for _, headers := range [][]parley.Header{
-		nil, {header("application/json")}, {header("text/plain"), header("application/json")}, {header("application/json"), header("not one")},
-		{header("application/json"), header("")}, {header("application/json"), {"content-type", nil}}, {{"ce_datacontenttype", []byte("text/plain")}},
-		{header(parley.StructuredType)}, {header(parley.StructuredType), {"ce_specversion", []byte("1.0")}},
+		nil,
+		{header("application/json")},
+		{header("text/plain"), header("application/json")},
+		{header("application/json"), header("not one")},
+		{header("application/json"), header("")},
+		{header("application/json"), {"content-type", nil}},
+		{{"ce_datacontenttype", []byte("text/plain")}},
+		{header(parley.StructuredType)},
+		{header(parley.StructuredType), {"ce_specversion", []byte("1.0")}},
 	} {
 		var b parley.Builder
 		if err := b.AddRecord(time.UnixMilli(1), nil, []byte(`{"specversion":"1.0","id":"1","source":"/","type":"t","datacontenttype":"text/x"}`), headers...); err != nil {

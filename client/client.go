@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -146,9 +147,7 @@ func (c *Client) send(ctx context.Context, r request, out any) (*http.Response, 
 	if err != nil {
 		return nil, parley.Errorf(parley.Invalid, "request: %w", err)
 	}
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, r.header)
 	c.authorize(req.Header)
 	res, err := c.opt.HTTP.Do(req)
 	if err != nil {

@@ -50,8 +50,7 @@ func Resumable(err error, cursor string) error { return &trimmed{err, cursor} }
 
 // Resume gives the cursor to go on from after a Trimmed error; "" = none is known.
 func Resume(err error) string {
-	var t *trimmed
-	if errors.As(err, &t) {
+	if t, ok := errors.AsType[*trimmed](err); ok {
 		return t.cursor
 	}
 	return ""

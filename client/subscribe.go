@@ -224,8 +224,7 @@ func (c *Client) overSSE(ctx context.Context, s Subscription, yield func(Receive
 			return problem(res, body)
 		},
 		OnReconnect: func(cause error, wait time.Duration) {
-			var failed *url.Error // there was no answer
-			if errors.As(cause, &failed) {
+			if _, ok := errors.AsType[*url.Error](cause); ok {
 				cause = noStream(c.base.Host, cause)
 			}
 			if cause != nil && parley.CodeOf(cause) != parley.Internal && !again(cause) {

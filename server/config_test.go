@@ -186,8 +186,10 @@ func TestLoadTellsAll(t *testing.T) {
 
 func TestPrecedence(t *testing.T) {
 	file := "listen: 127.0.0.1:1\ngrpc: 127.0.0.1:1\ndrain: 1s\nroutes: {/a: {topic: a, as: poll}}"
-	env := []string{"HOME=/", "PARLEY_LISTEN=127.0.0.1:2", "PARLEY_GRPC=127.0.0.1:2", "PARLEY_TOPICS_AUTO_CREATE=false", "PARLEY_HTTP_ORIGINS=https://a.example, https://b.example",
-		`PARLEY_TOKENS=[{name: x, hash: "sha256:` + strings.Repeat("1", 64) + `", scopes: [read]}]`}
+	env := []string{
+		"HOME=/", "PARLEY_LISTEN=127.0.0.1:2", "PARLEY_GRPC=127.0.0.1:2", "PARLEY_TOPICS_AUTO_CREATE=false", "PARLEY_HTTP_ORIGINS=https://a.example, https://b.example",
+		`PARLEY_TOKENS=[{name: x, hash: "sha256:` + strings.Repeat("1", 64) + `", scopes: [read]}]`,
+	}
 	l, err := load(t, file, env, map[string][]string{"listen": {"127.0.0.1:3"}, "route": {"/a=sse:b", "/c=publish:c"}})
 	if err != nil {
 		t.Fatalf("%q", problems(t, err))

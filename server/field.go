@@ -163,8 +163,7 @@ func at(n *yaml.Node, err error) error {
 
 // below puts a path before the field of an error, and keeps its line.
 func below(path string, err error) error {
-	var line *lineError
-	if errors.As(err, &line) {
+	if line, ok := errors.AsType[*lineError](err); ok {
 		return &lineError{line.line, inside(path, line.err)}
 	}
 	return inside(path, err)

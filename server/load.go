@@ -51,8 +51,7 @@ func Load(src Sources) (Loaded, error) {
 }
 
 func fieldOf(err error) string {
-	var e *parley.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*parley.Error](err); ok {
 		return e.Field
 	}
 	return ""
@@ -65,8 +64,7 @@ type loader struct {
 }
 
 func (l *loader) add(source, path string, err error) {
-	var line *lineError
-	if errors.As(err, &line) {
+	if line, ok := errors.AsType[*lineError](err); ok {
 		if file, _, ok := strings.Cut(source, ":"); ok {
 			source = file + ":" + strconv.Itoa(line.line)
 		}

@@ -14,7 +14,7 @@ func TestMetricsCardinality(t *testing.T) {
 	r := start(t, nil)
 	series := func() map[string]bool {
 		found := map[string]bool{}
-		for _, line := range strings.Split(r.want(200, "GET", "/metrics", ""), "\n") {
+		for line := range strings.SplitSeq(r.want(200, "GET", "/metrics", ""), "\n") {
 			if name, _, ok := strings.Cut(line, " "); ok && strings.HasPrefix(name, "parley_") {
 				found[name] = true
 			}

@@ -7,9 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/cursor"
-	"pgregory.net/rapid"
 )
 
 func testKey(id byte) cursor.Key {

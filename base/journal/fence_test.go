@@ -15,8 +15,10 @@ func fence(owner string, over parley.Position) journal.Options {
 	return journal.Options{Fence: journal.Fence{Owner: owner, Over: over, Beat: time.Second, Lapse: 3 * time.Second}}
 }
 
-var errLost = &parley.Error{Code: parley.Unknown, Detail: "answer lost"}
-var errAway = &parley.Error{Code: parley.Unavailable, Detail: "away"}
+var (
+	errLost = &parley.Error{Code: parley.Unknown, Detail: "answer lost"}
+	errAway = &parley.Error{Code: parley.Unavailable, Detail: "away"}
+)
 
 func TestDeposedOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

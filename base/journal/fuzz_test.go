@@ -19,6 +19,7 @@ func (m *tape) Snapshot() iter.Seq[[]byte] {
 	n := m.last
 	return func(yield func([]byte) bool) { yield(binary.AppendUvarint(nil, n)) }
 }
+
 func (m *tape) Restore(parts iter.Seq[[]byte]) error {
 	m.last = 0
 	for p := range parts {

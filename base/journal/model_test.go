@@ -9,9 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/journal"
-	"pgregory.net/rapid"
 )
 
 // world is what the model knows: which adds were acknowledged, which certainly

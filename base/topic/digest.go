@@ -76,9 +76,11 @@ func digestOf(b parley.Batch) (digest, error) {
 
 // reused is the error for a key that came again with something else.
 func reused(field string, first, now digest) error {
-	return &parley.Error{Code: parley.KeyReused, Field: field,
+	return &parley.Error{
+		Code: parley.KeyReused, Field: field,
 		Detail: "the key was first used for content with digest " + first.short() + ", and now for " + now.short(),
-		Fix:    "use a new key for new content, or send the first content again"}
+		Fix:    "use a new key for new content, or send the first content again",
+	}
 }
 
 // Same tells whether events that came again under a key are those that came first.

@@ -25,7 +25,7 @@ func TestMachineScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := newMachine()
-			for _, block := range strings.Split(strings.TrimSpace(string(text)), "\n\n") {
+			for block := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n\n") {
 				command, want := cutBlock(block)
 				if command == "" {
 					continue
@@ -40,7 +40,7 @@ func TestMachineScripts(t *testing.T) {
 
 func cutBlock(block string) (command, want string) {
 	var lines []string
-	for _, line := range strings.Split(block, "\n") {
+	for line := range strings.SplitSeq(block, "\n") {
 		if !strings.HasPrefix(line, "#") {
 			lines = append(lines, line)
 		}

@@ -6,9 +6,10 @@ import (
 	"reflect"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/engine/memlog"
-	"pgregory.net/rapid"
 )
 
 // world is two registries over one log, and what they must know.

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/parleyhq/parley"
 	"pgregory.net/rapid"
+
+	"github.com/parleyhq/parley"
 )
 
 func TestCheckName(t *testing.T) {

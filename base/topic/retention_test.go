@@ -10,9 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/engine/memlog"
-	"pgregory.net/rapid"
 )
 
 var quiet = slog.New(slog.DiscardHandler)

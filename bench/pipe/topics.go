@@ -40,8 +40,10 @@ func topics(ctx context.Context, events int, dir string) (_ []side, stop func(),
 		return func(ctx context.Context) (int, error) { return events, b.through(ctx, stages, events/part) }
 	}
 	return []side{
-		{"no stage", as("", 1)}, {"no stage, again", as("", 1)},
-		{"where, all pass", as("\n  - where: data.total >= 0", 1)}, {"where, half pass", as("\n  - where: data.total > 99", 2)},
+		{"no stage", as("", 1)},
+		{"no stage, again", as("", 1)},
+		{"where, all pass", as("\n  - where: data.total >= 0", 1)},
+		{"where, half pass", as("\n  - where: data.total > 99", 2)},
 		{"map", as("\n  - map: '{id: .id, total: .total}'", 1)},
 	}, stop, nil
 }

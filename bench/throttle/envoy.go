@@ -83,9 +83,12 @@ func envoy() error {
 		length time.Duration
 	}{
 		{"warm-up", limits, 2 * time.Second},
-		{"rate limit 1", limits, *length}, {empty + " 1", health, *length},
-		{"rate limit 2", limits, *length}, {empty + " 2", health, *length},
-		{"rate limit 3", limits, *length}, {empty + " 3", health, *length},
+		{"rate limit 1", limits, *length},
+		{empty + " 1", health, *length},
+		{"rate limit 2", limits, *length},
+		{empty + " 2", health, *length},
+		{"rate limit 3", limits, *length},
+		{empty + " 3", health, *length},
 	} {
 		before, err := s.Stats()
 		if err != nil {

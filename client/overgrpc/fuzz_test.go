@@ -30,8 +30,11 @@ func pushes() []*parleyv1.WorkResponse {
 	event := &parleyv1.Event{Id: "1", Source: "/s", Type: "t", Time: at, Extensions: map[string]string{"a": "b"}, Data: []byte("x")}
 	job := &parleyv1.LeasedJob{Lease: "q~x", Id: 7, Event: event, Enqueued: at, Priority: 9, Key: "k", Attempt: 3, Until: at, Visibility: durationpb.New(90*time.Second + 5)}
 	return []*parleyv1.WorkResponse{
-		{}, {Jobs: []*parleyv1.LeasedJob{job, {}, job}}, {Settled: &parleyv1.Settled{Request: 9}},
-		{Settled: &parleyv1.Settled{Failures: []*parleyv1.ItemFailure{{Index: 1}}}}, {Jobs: []*parleyv1.LeasedJob{{Visibility: &durationpb.Duration{Seconds: 1 << 60}}}},
+		{},
+		{Jobs: []*parleyv1.LeasedJob{job, {}, job}},
+		{Settled: &parleyv1.Settled{Request: 9}},
+		{Settled: &parleyv1.Settled{Failures: []*parleyv1.ItemFailure{{Index: 1}}}},
+		{Jobs: []*parleyv1.LeasedJob{{Visibility: &durationpb.Duration{Seconds: 1 << 60}}}},
 	}
 }
 
@@ -86,7 +89,8 @@ func FuzzPushedByHand(f *testing.F) {
 // FuzzEnqueuedByHand is the same of the answers to Enqueue.
 func FuzzEnqueuedByHand(f *testing.F) {
 	for _, m := range []*parleyv1.EnqueueStreamResponse{
-		{}, {Request: 4, Result: &parleyv1.EnqueueStreamResponse_Enqueued{Enqueued: &parleyv1.EnqueueResponse{Jobs: []*parleyv1.Enqueued{{Id: 1}, {Id: -1, Duplicate: 5}}}}},
+		{},
+		{Request: 4, Result: &parleyv1.EnqueueStreamResponse_Enqueued{Enqueued: &parleyv1.EnqueueResponse{Jobs: []*parleyv1.Enqueued{{Id: 1}, {Id: -1, Duplicate: 5}}}}},
 		{Result: &parleyv1.EnqueueStreamResponse_Failure{Failure: &parleyv1.Failure{Reason: "FULL"}}},
 	} {
 		f.Add(wireOf(f, m))

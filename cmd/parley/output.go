@@ -206,8 +206,7 @@ func asked(err error) error {
 }
 
 func usageOf(cmd *cobra.Command, err error) error {
-	var u *usage
-	if errors.As(err, &u) {
+	if _, ok := errors.AsType[*usage](err); ok {
 		return err
 	}
 	return usagef("see "+cmd.CommandPath()+" --help", "%s", err.Error())
@@ -223,8 +222,7 @@ func explain(err error) []failed {
 		return all
 	}
 	f := failed{Code: parley.CodeOf(err).String(), Detail: err.Error()}
-	var e *parley.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*parley.Error](err); ok {
 		f.Field, f.Detail, f.Fix = e.Field, e.Detail, e.Fix
 		f.RetryAfter = float64(e.RetryAfter) / float64(time.Second)
 		if f.Detail == "" {

@@ -70,8 +70,7 @@ func checkQueue(name string) error {
 	if err == nil && (topic.IsEphemeral(name) || len(name) > queue.MaxName) {
 		err = parley.BadField("", "begins with ~ or is too long", "choose a name without ~, of at most 200 bytes")
 	}
-	var e *parley.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*parley.Error](err); ok {
 		return &usage{parley.BadField("QUEUE", strings.TrimSpace(name+" "+e.Detail), e.Fix)}
 	}
 	return err

@@ -51,8 +51,7 @@ func (a *app) groupAt(at *remote, name string) (*client.Group, error) {
 // checkGroup refuses what cannot be a group's name.
 func checkGroup(input, name string) error {
 	err := stream.CheckName(name)
-	var e *parley.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*parley.Error](err); ok {
 		return &usage{parley.BadField(input, e.Detail, e.Fix)}
 	}
 	return err

@@ -56,8 +56,10 @@ func (a *app) verify(dir string) (answer, error) {
 	if err == nil {
 		return ans, nil
 	}
-	return ans, &parley.Error{Code: parley.Damaged, Detail: fmt.Sprintf("acknowledged events are lost in %s: %s, %s", dir, count(int64(v.Lost), "finding"), sound),
-		Fix: "restore a snapshot, or go on with what is left: serve quarantines the streams that are damaged", Err: err}
+	return ans, &parley.Error{
+		Code: parley.Damaged, Detail: fmt.Sprintf("acknowledged events are lost in %s: %s, %s", dir, count(int64(v.Lost), "finding"), sound),
+		Fix: "restore a snapshot, or go on with what is left: serve quarantines the streams that are damaged", Err: err,
+	}
 }
 
 // whole counts the streams, and those of which nothing is lost. It passes the

@@ -21,8 +21,10 @@ var conversations = []struct {
 	{"chunks", true, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", "response 200 OK 92 0\nresponse 204 No Content 27 0\n"},
 	{"a body until the end", true, "HTTP/1.1 200 OK\r\n\r\nabc", "response 200 OK 22 0\n"},
 	{"server-sent events", true, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1\nid: a\n\n:\n\nid: b\ndata: {}\n\n", "response 200 OK 52 0\nother opening 16 0\nheartbeat heartbeat 3 0\nevent event 16 1\n"},
-	{"an upgrade", true, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x1c" + `{"events":[1],"cursor":"abc"` + "\x81\x1d" + `{"events":[1],"cursor":"abc"}` + "\x89\x00\x81\x7e\x00\x0d" + `{"cursor":""}`,
-		"response 101 Switching Protocols 56 0\nother text frame 30 0\nevent text frame · 1 event 31 1\nheartbeat ping 2 0\nother text frame 17 0\n"},
+	{
+		"an upgrade", true, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x1c" + `{"events":[1],"cursor":"abc"` + "\x81\x1d" + `{"events":[1],"cursor":"abc"}` + "\x89\x00\x81\x7e\x00\x0d" + `{"cursor":""}`,
+		"response 101 Switching Protocols 56 0\nother text frame 30 0\nevent text frame · 1 event 31 1\nheartbeat ping 2 0\nother text frame 17 0\n",
+	},
 	{"a client's frames", false, "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n\x88\x82\x01\x02\x03\x04\x02\xea\x8a\x80\x00\x00\x00\x00", "request GET /ws 49 0\nother close frame 8 0\nheartbeat pong 6 0\n"},
 	{"no HTTP", true, "SSH-2.0-x\r\n\r\nmore", "other bytes 17 0\n"},
 	{"half a head", false, "GET / HT", "other incomplete 8 0\n"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 )
 
 // block names one block of an event stream.
@@ -26,7 +27,7 @@ func (h *half) frame(p []byte) (int, bool) {
 		return n, h.left == 0
 	}
 	for i := range p {
-		start := append(h.kept[:len(h.kept):len(h.kept)], p[:i+1]...)
+		start := append(slices.Clip(h.kept), p[:i+1]...)
 		headLen, payload, ok := frameHead(start)
 		if !ok || len(start) < headLen {
 			continue

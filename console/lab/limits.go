@@ -46,26 +46,40 @@ const (
 func Experiments() []Experiment {
 	return []Experiment{
 		{Name: Strategies, Title: "Four strategies", Summary: "Two bursts on both sides of a window's edge, then a trickle.", Lanes: []LimitLane{
-			{Name: "fixed-window", Title: "Fixed window", Summary: "Counts in slots of the clock; a burst on both sides of an edge passes twice.",
-				limit: func(r LimitRequest) client.LimitDefinition { return r.reject("fixed-window", "") }},
-			{Name: "sliding-window", Title: "Sliding window", Summary: "Remembers when each call came: never more than the quota in any window.",
-				limit: func(r LimitRequest) client.LimitDefinition { return r.reject("sliding-log", "") }},
-			{Name: "token-bucket", Title: "Token bucket", Summary: "Tokens come at a steady rate and are saved up to the quota; a burst spends what was saved.",
-				limit: func(r LimitRequest) client.LimitDefinition { return r.reject("token-bucket", r.burst(r.Quota)) }},
-			{Name: "leaky-bucket", Title: "Leaky bucket", Summary: "Calls stand in line and leave it at a steady rate; what finds the line full is refused.",
-				limit: func(r LimitRequest) client.LimitDefinition { return shape(r.reject("leaky-queue", r.burst(2*r.Quota))) }},
+			{
+				Name: "fixed-window", Title: "Fixed window", Summary: "Counts in slots of the clock; a burst on both sides of an edge passes twice.",
+				limit: func(r LimitRequest) client.LimitDefinition { return r.reject("fixed-window", "") },
+			},
+			{
+				Name: "sliding-window", Title: "Sliding window", Summary: "Remembers when each call came: never more than the quota in any window.",
+				limit: func(r LimitRequest) client.LimitDefinition { return r.reject("sliding-log", "") },
+			},
+			{
+				Name: "token-bucket", Title: "Token bucket", Summary: "Tokens come at a steady rate and are saved up to the quota; a burst spends what was saved.",
+				limit: func(r LimitRequest) client.LimitDefinition { return r.reject("token-bucket", r.burst(r.Quota)) },
+			},
+			{
+				Name: "leaky-bucket", Title: "Leaky bucket", Summary: "Calls stand in line and leave it at a steady rate; what finds the line full is refused.",
+				limit: func(r LimitRequest) client.LimitDefinition { return shape(r.reject("leaky-queue", r.burst(2*r.Quota))) },
+			},
 		}},
 		{Name: Manners, Title: "Reject or shape", Summary: "One burst of three times the quota, to one token bucket: refused and back, or in line.", Lanes: []LimitLane{
-			{Name: "reject", Title: "Reject", Summary: "429 with Retry-After; each caller comes back when it says, and may be refused again.", visit: obeys,
-				limit: func(r LimitRequest) client.LimitDefinition { return r.reject("token-bucket", r.burst(r.Quota)) }},
-			{Name: "shape", Title: "Shape", Summary: "Each waits its turn, first in, first out; one request a call.",
-				limit: func(r LimitRequest) client.LimitDefinition { return shape(r.reject("token-bucket", r.burst(r.Quota))) }},
+			{
+				Name: "reject", Title: "Reject", Summary: "429 with Retry-After; each caller comes back when it says, and may be refused again.", visit: obeys,
+				limit: func(r LimitRequest) client.LimitDefinition { return r.reject("token-bucket", r.burst(r.Quota)) },
+			},
+			{
+				Name: "shape", Title: "Shape", Summary: "Each waits its turn, first in, first out; one request a call.",
+				limit: func(r LimitRequest) client.LimitDefinition { return shape(r.reject("token-bucket", r.burst(r.Quota))) },
+			},
 		}},
 		{Name: Club, Title: "Nightclub", Summary: "Only so many are inside at once: somebody has to leave first.", Lanes: []LimitLane{
-			{Name: "club", Title: "Nightclub", Summary: "A place inside is held while a stream is open; the others wait at the door.", visit: enters,
+			{
+				Name: "club", Title: "Nightclub", Summary: "A place inside is held while a stream is open; the others wait at the door.", visit: enters,
 				limit: func(r LimitRequest) client.LimitDefinition {
 					return shape(client.LimitDefinition{Limit: strconv.FormatInt(r.Quota, 10), Algorithm: "concurrency", Key: "everyone"})
-				}},
+				},
+			},
 		}},
 	}
 }

@@ -63,8 +63,10 @@ func (l *Log) Stat(ctx context.Context, s parley.Stream) (parley.Stats, error) {
 	} else if len(v.mem) > 0 {
 		oldest = v.mem[0].batch().MaxTime().UnixMilli()
 	}
-	return parley.Stats{Earliest: v.earliest(), Low: v.low, End: v.next, Newest: v.newest, Bytes: v.bytes(), Events: v.events(),
-		Oldest: time.UnixMilli(oldest).UTC(), Epoch: v.epoch}, nil
+	return parley.Stats{
+		Earliest: v.earliest(), Low: v.low, End: v.next, Newest: v.newest, Bytes: v.bytes(), Events: v.events(),
+		Oldest: time.UnixMilli(oldest).UTC(), Epoch: v.epoch,
+	}, nil
 }
 
 // Back implements parley.Backer.

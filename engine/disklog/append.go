@@ -69,8 +69,10 @@ func (l *Log) prepare(j *job) error {
 		}
 	}
 	if j.size > maxAppendBytes {
-		return &parley.Error{Code: parley.TooLarge, Field: "writes", Detail: fmt.Sprintf("%d bytes in one append", j.size),
-			Fix: fmt.Sprintf("send at most %d bytes at once", maxAppendBytes)}
+		return &parley.Error{
+			Code: parley.TooLarge, Field: "writes", Detail: fmt.Sprintf("%d bytes in one append", j.size),
+			Fix: fmt.Sprintf("send at most %d bytes at once", maxAppendBytes),
+		}
 	}
 	for i := range j.writes {
 		if w := &j.writes[i]; w.Batch.Size() >= copyFirst {
@@ -126,8 +128,10 @@ func (t *ticket) result(ctx context.Context, j *job) ([]parley.Appended, error) 
 			if !t.sent {
 				return nil, ctx.Err()
 			}
-			return nil, &parley.Error{Code: parley.Unknown, Detail: "the context ended while the commit was under way",
-				Fix: "read what is there, or send it again with the same Once key", Err: ctx.Err()}
+			return nil, &parley.Error{
+				Code: parley.Unknown, Detail: "the context ended while the commit was under way",
+				Fix: "read what is there, or send it again with the same Once key", Err: ctx.Err(),
+			}
 		}
 	}
 	if t.err != nil {

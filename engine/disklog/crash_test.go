@@ -18,8 +18,8 @@ var rounds = flag.Int("disklog.rounds", 1, "how many times the default number of
 
 // history is what a client was told, for the checks after a crash.
 type history struct {
-	sent  []sent
-	low   map[parley.Stream]parley.Position // acknowledged trims
+	sent []sent
+	low  map[parley.Stream]parley.Position // acknowledged trims
 }
 
 type sent struct {
@@ -264,7 +264,7 @@ func TestCrashConcurrent(t *testing.T) {
 			for k := range 4 {
 				go func() {
 					own := &history{low: map[parley.Stream]parley.Position{}}
-					for i := 0; i < 30; i++ {
+					for i := range 30 {
 						v := fmt.Sprint(k, ".", i, strings.Repeat("y", 500*k))
 						if own.put(t, l, v, name("a"), name("b"), name("$c")) != nil {
 							break

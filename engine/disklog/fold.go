@@ -3,6 +3,7 @@ package disklog
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/parleyhq/parley"
 )
@@ -54,8 +55,10 @@ func (f Finding) String() string {
 }
 
 func newFold(m *meta) *fold {
-	f := &fold{streams: make(map[uint64]*stream), byName: make(map[parley.Stream]*stream), files: make(map[uint64]*walFile),
-		epoch: m.epoch, number: m.number}
+	f := &fold{
+		streams: make(map[uint64]*stream), byName: make(map[parley.Stream]*stream), files: make(map[uint64]*walFile),
+		epoch: m.epoch, number: m.number,
+	}
 	for i := range m.streams {
 		s := &m.streams[i]
 		st := &stream{name: s.name, number: s.number, epoch: s.epoch, firstEpoch: s.epoch, atOS: s.atOS}
@@ -186,7 +189,7 @@ func (f *fold) apply(w *walFile, c *commit, fr *frame) {
 		}
 		b := f.arena.take(fr.batch.Size())
 		copy(b, fr.batch.Bytes())
-		batch, _, _ := parley.CutBatch(b[:len(b):len(b)]) // checked by parseFrame
+		batch, _, _ := parley.CutBatch(slices.Clip(b)) // checked by parseFrame
 		v.add(w.gen, batch)
 		*ext = extent{v.newest, v.next}
 		st.atOS = fr.flags&flagOS != 0

@@ -121,9 +121,11 @@ func TestScan(t *testing.T) {
 		"two groups, nothing wrong": {append(bytes.Clone(first), note(0)...), outcome{groups: 2}},
 	} {
 		var got outcome
-		s := scan{gens: []uint64{testGen}, seq: 4, load: func(uint64) ([]byte, error) { return at.file, nil },
+		s := scan{
+			gens: []uint64{testGen}, seq: 4, load: func(uint64) ([]byte, error) { return at.file, nil },
 			group: func(_ uint64, _ *commit, _ []frame, bad []int) { got.groups++; got.bad += len(bad) },
-			lost:  func(place, []byte, string) { got.lost++ }}
+			lost:  func(place, []byte, string) { got.lost++ },
+		}
 		if err := s.run(); err != nil {
 			t.Fatal(err)
 		}
@@ -199,10 +201,14 @@ func TestSegmentBits(t *testing.T) {
 }
 
 func sampleMeta() *meta {
-	return &meta{seq: 1, epoch: 2, number: 3, segment: 4, group: 5, first: 6, generation: 7, clean: true, boot: "boot",
+	return &meta{
+		seq: 1, epoch: 2, number: 3, segment: 4, group: 5, first: 6, generation: 7, clean: true, boot: "boot",
 		sealed: []place{{6, 100}}, keys: []keyFile{{5, 77}}, epochs: []newEpoch{{9, 10}},
-		streams: []metaStream{{number: 3, name: parley.Stream{Namespace: "n", Name: "a/0"}, epoch: 2, atOS: true, newest: 8, next: 9, low: 4, damaged: "why",
-			segs: []*segment{{id: 1, stream: 3, base: 4, next: 9, size: 100, events: 5, until: 6, oldest: 2, heads: 3, marks: 1}}}}}
+		streams: []metaStream{{
+			number: 3, name: parley.Stream{Namespace: "n", Name: "a/0"}, epoch: 2, atOS: true, newest: 8, next: 9, low: 4, damaged: "why",
+			segs: []*segment{{id: 1, stream: 3, base: 4, next: 9, size: 100, events: 5, until: 6, oldest: 2, heads: 3, marks: 1}},
+		}},
+	}
 }
 
 func TestMeta(t *testing.T) {

@@ -178,8 +178,10 @@ func (c *core) nextMeta(f *walFile, work []*laying) *meta {
 			l.st.saved.newest, l.st.saved.next = l.ext.newest, l.ext.next
 		}
 	}
-	m := &meta{seq: c.meta.seq + 1, epoch: epoch, number: number, segment: c.segment.Load(), group: f.group, first: f.gen + 1,
-		generation: gen, boot: c.log.opts.Boot, keys: slices.Clone(c.meta.keys)}
+	m := &meta{
+		seq: c.meta.seq + 1, epoch: epoch, number: number, segment: c.segment.Load(), group: f.group, first: f.gen + 1,
+		generation: gen, boot: c.log.opts.Boot, keys: slices.Clone(c.meta.keys),
+	}
 	for _, s := range c.sealed {
 		if s.gen > f.gen {
 			m.sealed = append(m.sealed, place{s.gen, s.end})

@@ -152,8 +152,10 @@ func decodeMeta(b []byte) (*meta, error) {
 		return nil, parley.Errorf(parley.Damaged, "meta file of %d bytes fails its check", len(b))
 	}
 	c := cutter{b: b[len(metaMagic) : len(b)-4]}
-	m := &meta{seq: c.u64(), epoch: uint32(c.u64()), number: c.u64(), segment: c.u64(), group: c.u64(), first: c.u64(), generation: c.u64(),
-		clean: c.flag(), boot: c.str()}
+	m := &meta{
+		seq: c.u64(), epoch: uint32(c.u64()), number: c.u64(), segment: c.u64(), group: c.u64(), first: c.u64(), generation: c.u64(),
+		clean: c.flag(), boot: c.str(),
+	}
 	for range c.count(16) {
 		m.sealed = append(m.sealed, place{c.u64(), int64(c.u64())})
 	}
@@ -164,8 +166,10 @@ func decodeMeta(b []byte) (*meta, error) {
 		m.epochs = append(m.epochs, newEpoch{c.u64(), c.u32()})
 	}
 	for range c.count(47) {
-		s := metaStream{number: c.u64(), name: parley.Stream{Namespace: c.str(), Name: c.str()}, epoch: c.u32(), atOS: c.flag(),
-			newest: parley.Position(c.u64()), next: parley.Position(c.u64()), low: parley.Position(c.u64()), damaged: c.str()}
+		s := metaStream{
+			number: c.u64(), name: parley.Stream{Namespace: c.str(), Name: c.str()}, epoch: c.u32(), atOS: c.flag(),
+			newest: parley.Position(c.u64()), next: parley.Position(c.u64()), low: parley.Position(c.u64()), damaged: c.str(),
+		}
 		for range c.count(72) {
 			g := segmentFrom(c.u64(), c.take(64))
 			s.segs = append(s.segs, &g)
@@ -217,6 +221,8 @@ func loadMeta(fsys vfs.FS) (m *meta, complaints []error, err error) {
 	if missing == len(metaNames) {
 		return nil, nil, fs.ErrNotExist
 	}
-	return nil, complaints, &parley.Error{Code: parley.Damaged, Detail: "no copy of the meta file can be read",
-		Fix: "restore a snapshot; the log files are untouched", Err: errors.Join(complaints...)}
+	return nil, complaints, &parley.Error{
+		Code: parley.Damaged, Detail: "no copy of the meta file can be read",
+		Fix: "restore a snapshot; the log files are untouched", Err: errors.Join(complaints...),
+	}
 }

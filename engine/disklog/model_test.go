@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/engine/memlog"
 	"github.com/parleyhq/parley/internal/vfs"
-	"pgregory.net/rapid"
 )
 
 // machine runs a disklog and a memlog side by side: the same calls must have the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"sort"
 	"sync"
 
@@ -93,7 +94,7 @@ func readMem(mem []entry, at parley.Position, maxBytes int) parley.Run {
 	}
 	if n == 1 {
 		b := mem[0].b
-		return parley.NewRun(b[:len(b):len(b)], at, mem[0].next, nil)
+		return parley.NewRun(slices.Clip(b), at, mem[0].next, nil)
 	}
 	buf := getBuffer(size)
 	b := (*buf)[:0]

@@ -59,8 +59,10 @@ func (im *image) readFormat() error {
 	case err != nil:
 		return err
 	case string(b) != formatText:
-		return &parley.Error{Code: parley.Unsupported, Detail: fmt.Sprintf("the directory has format %q, this program knows %q", strings.TrimSpace(string(b)), strings.TrimSpace(formatText)),
-			Fix: "use a newer program, or restore what it had before"}
+		return &parley.Error{
+			Code: parley.Unsupported, Detail: fmt.Sprintf("the directory has format %q, this program knows %q", strings.TrimSpace(string(b)), strings.TrimSpace(formatText)),
+			Fix: "use a newer program, or restore what it had before",
+		}
 	}
 	return nil
 }

@@ -48,8 +48,10 @@ func (c *core) end() int64 {
 // begin starts a group behind the last one.
 func (c *core) begin() *group {
 	c.seq++
-	g := &group{file: c.file, off: c.end(), millis: c.log.opts.Now().UnixMilli(),
-		fate: &fate{seq: c.seq, written: newSignal(), durable: newSignal()}}
+	g := &group{
+		file: c.file, off: c.end(), millis: c.log.opts.Now().UnixMilli(),
+		fate: &fate{seq: c.seq, written: newSignal(), durable: newSignal()},
+	}
 	c.queue = append(c.queue, g)
 	return g
 }
@@ -61,6 +63,8 @@ func (c *core) rotate() {
 }
 
 func errFull() error {
-	return &parley.Error{Code: parley.Full, Detail: "no room on the disk for another log file",
-		Fix: "free space, or shorten the retention; reading goes on"}
+	return &parley.Error{
+		Code: parley.Full, Detail: "no room on the disk for another log file",
+		Fix: "free space, or shorten the retention; reading goes on",
+	}
 }

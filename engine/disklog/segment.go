@@ -114,8 +114,10 @@ func (s *segment) appendTo(b []byte) []byte {
 
 func segmentFrom(id uint64, b []byte) segment {
 	u := func(i int) uint64 { return be.Uint64(b[8*i:]) }
-	return segment{id: id, stream: u(0), base: parley.Position(u(1)), next: parley.Position(u(2)), size: int64(u(3)),
-		events: int64(u(4)), until: int64(u(5)), oldest: int64(u(6)), heads: be.Uint32(b[56:]), marks: be.Uint32(b[60:])}
+	return segment{
+		id: id, stream: u(0), base: parley.Position(u(1)), next: parley.Position(u(2)), size: int64(u(3)),
+		events: int64(u(4)), until: int64(u(5)), oldest: int64(u(6)), heads: be.Uint32(b[56:]), marks: be.Uint32(b[60:]),
+	}
 }
 
 // fileSize is the size that the segment's file has.

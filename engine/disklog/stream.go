@@ -176,6 +176,8 @@ func (v *view) quarantined(s parley.Stream) error {
 	if v == nil || v.damaged == "" {
 		return nil
 	}
-	return &parley.Error{Code: parley.Damaged, Detail: "stream " + s.Name + " is quarantined: " + v.damaged,
-		Fix: "see what is left with `parley verify` and `parley dump`, then remove the stream"}
+	return &parley.Error{
+		Code: parley.Damaged, Detail: "stream " + s.Name + " is quarantined: " + v.damaged,
+		Fix: "see what is left with `parley verify` and `parley dump`, then remove the stream",
+	}
 }

@@ -270,8 +270,10 @@ func (c *core) fail(doing string, err error, hit ...*group) {
 // unknown answers groups of which nobody can say whether they are durable.
 func (c *core) unknown(err error, groups []*group) {
 	for _, g := range groups {
-		g.fate.fail(&parley.Error{Code: parley.Unknown, Detail: "the disk failed during the commit",
-			Fix: "read what is there, or send it again with the same Once key", Err: err})
+		g.fate.fail(&parley.Error{
+			Code: parley.Unknown, Detail: "the disk failed during the commit",
+			Fix: "read what is there, or send it again with the same Once key", Err: err,
+		})
 	}
 }
 

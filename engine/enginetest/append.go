@@ -24,7 +24,7 @@ func appendVisible(e *env) {
 		e.together(2, func(int) error {
 			got, err := e.read(sA, base, 1)
 			if err != nil || len(got) != 1 || got[0].Base() != base || got[0].values[0] != want {
-				return fmt.Errorf("append %d answered %d; a read there gives %v, %v", i, base, got, err)
+				return fmt.Errorf("append %d answered %d; a read there gives %v, %w", i, base, got, err)
 			}
 			return nil
 		})

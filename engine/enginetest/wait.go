@@ -146,14 +146,14 @@ func waitContext(e *env) {
 		cancel()
 		e.within("Wait with "+what+" after cancel", func() error {
 			if err := <-done; err == nil || parley.CodeOf(err) != parley.Canceled {
-				return fmt.Errorf("answered %v", err)
+				return fmt.Errorf("answered %w", err)
 			}
 			return nil
 		})
 		ctx, cancel = context.WithTimeout(e.ctx, 5*time.Millisecond)
 		e.within("Wait with "+what+" after its deadline", func() error {
 			if err := e.log.Wait(ctx, at...); err == nil || parley.CodeOf(err) != parley.Timeout {
-				return fmt.Errorf("answered %v", err)
+				return fmt.Errorf("answered %w", err)
 			}
 			return nil
 		})
@@ -236,7 +236,7 @@ func waitChurn(e *env) {
 			}
 			cancel()
 			if err := <-done; parley.CodeOf(err) != parley.Canceled {
-				return fmt.Errorf("a Wait that was cancelled answers %v", err)
+				return fmt.Errorf("a Wait that was cancelled answers %w", err)
 			}
 		}
 		return nil

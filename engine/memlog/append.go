@@ -88,8 +88,10 @@ func (l *Log) decide(writes []parley.Write, streams []*stream, out []parley.Appe
 		out[i].Base = p.newest
 	}
 	if l.maxBytes > 0 && grow > 0 && l.bytes+grow > l.maxBytes {
-		return &parley.Error{Code: parley.Full, Detail: fmt.Sprintf("the log in memory may hold %d bytes and holds %d", l.maxBytes, l.bytes),
-			Fix: "shorten the retention, or remove what is not needed"}
+		return &parley.Error{
+			Code: parley.Full, Detail: fmt.Sprintf("the log in memory may hold %d bytes and holds %d", l.maxBytes, l.bytes),
+			Fix: "shorten the retention, or remove what is not needed",
+		}
 	}
 	return nil
 }

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/parleyhq/parley"
 	"pgregory.net/rapid"
+
+	"github.com/parleyhq/parley"
 )
 
 // pair is the log and its model. Its exported methods are the steps that

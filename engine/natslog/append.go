@@ -52,8 +52,10 @@ func (l *Log) Append(ctx context.Context, writes ...parley.Write) ([]parley.Appe
 }
 
 func apart(s parley.Stream, h *home, t parley.Stream, other *home) error {
-	return &parley.Error{Code: parley.Apart, Detail: fmt.Sprintf("stream %s lives in home %s and %s in home %s; no commit spans both", s.Name, h.name, t.Name, other.name),
-		Fix: "append to them one by one, or let them live in one home"}
+	return &parley.Error{
+		Code: parley.Apart, Detail: fmt.Sprintf("stream %s lives in home %s and %s in home %s; no commit spans both", s.Name, h.name, t.Name, other.name),
+		Fix: "append to them one by one, or let them live in one home",
+	}
 }
 
 // appendOne appends one batch.

@@ -14,8 +14,10 @@ func checkWrites(writes []parley.Write, largest int) error {
 	}
 	for i := range writes {
 		if size := writes[i].Batch.Size(); size > largest {
-			return &parley.Error{Code: parley.TooLarge, Field: "batch", Detail: fmt.Sprintf("a batch of %d bytes", size),
-				Fix: fmt.Sprintf("send at most %d bytes in one batch, or raise max_payload on the NATS servers", largest)}
+			return &parley.Error{
+				Code: parley.TooLarge, Field: "batch", Detail: fmt.Sprintf("a batch of %d bytes", size),
+				Fix: fmt.Sprintf("send at most %d bytes in one batch, or raise max_payload on the NATS servers", largest),
+			}
 		}
 	}
 	return nil

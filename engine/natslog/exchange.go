@@ -267,8 +267,7 @@ func (x *exchange) api(ctx context.Context, subject string, request, answer any)
 
 // apiCode gives JetStream's code of an error; 0 when it is none of JetStream's.
 func apiCode(err error) int {
-	var e *apiError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*apiError](err); ok {
 		return e.ErrCode
 	}
 	return 0

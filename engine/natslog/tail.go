@@ -66,9 +66,11 @@ type consumerConfig struct {
 	MemoryStorage     bool          `json:"mem_storage"`
 }
 
-var errSilent = errors.New("neither events nor heartbeats came")
-var errGap = errors.New("something was lost on the way")
-var errGone = errors.New("the server ended it")
+var (
+	errSilent = errors.New("neither events nor heartbeats came")
+	errGap    = errors.New("something was lost on the way")
+	errGone   = errors.New("the server ended it")
+)
 
 // tail runs one consumer until it fails. next is the sequence to begin with, 0
 // for the first that is not there yet, and is kept up with what was delivered.

@@ -130,10 +130,18 @@ func TestMatches(t *testing.T) {
 		patterns, path string
 		want           bool
 	}{
-		{".", ".", true}, {".", "base", false},
-		{"a/*", "a/b", true}, {"a/*", "a", false}, {"a/*", "a/b/c", false}, {"a/*", "ab", false},
-		{"a/...", "a", true}, {"a/...", "a/b/c", true}, {"a/...", "ab", false},
-		{"x a/b", "a/b", true}, {"", "a", false}, {"./...", "a/b", true},
+		{".", ".", true},
+		{".", "base", false},
+		{"a/*", "a/b", true},
+		{"a/*", "a", false},
+		{"a/*", "a/b/c", false},
+		{"a/*", "ab", false},
+		{"a/...", "a", true},
+		{"a/...", "a/b/c", true},
+		{"a/...", "ab", false},
+		{"x a/b", "a/b", true},
+		{"", "a", false},
+		{"./...", "a/b", true},
 	} {
 		if got := matches(c.patterns, c.path); got != c.want {
 			t.Errorf("matches(%q, %q) is %t", c.patterns, c.path, got)

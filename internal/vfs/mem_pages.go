@@ -1,6 +1,9 @@
 package vfs
 
-import "math/rand/v2"
+import (
+	"maps"
+	"math/rand/v2"
+)
 
 const pageSize = 4096
 
@@ -15,9 +18,7 @@ type pages struct {
 
 func (p *pages) clone() pages {
 	c := pages{size: p.size, page: make(map[int64]*[pageSize]byte, len(p.page))}
-	for i, pg := range p.page {
-		c.page[i] = pg
-	}
+	maps.Copy(c.page, p.page)
 	return c
 }
 

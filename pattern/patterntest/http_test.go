@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -77,9 +78,7 @@ func (h overHTTP) start(ctx context.Context, method, target string, header http.
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	res, err := h.client.Do(req)
 	if err != nil {
 		return nil, broken(ctx, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -102,9 +103,7 @@ func (q httpQueue) Settle(ctx context.Context, list []queue.Settlement) ([]error
 	var entries []map[string]any
 	for _, s := range list {
 		entry := map[string]any{"lease": s.Lease, "action": s.Action}
-		for name, value := range settled(s) {
-			entry[name] = value
-		}
+		maps.Copy(entry, settled(s))
 		if s.Result != nil {
 			entry["result"] = s.Result
 		}

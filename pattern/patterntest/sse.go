@@ -2,6 +2,7 @@ package patterntest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,9 +88,7 @@ func streamPrimed(s *scene) {
 	st := s.open("after=latest", "")
 	b := block{}
 	for b["id"] == "" {
-		for field, value := range s.block(st) {
-			b[field] = value
-		}
+		maps.Copy(b, s.block(st))
 	}
 	if _, data := b["data"]; b["retry"] == "" || data {
 		s.Fatalf("the stream begins with %v", b)

@@ -178,8 +178,13 @@ func TestSessionsModel(t *testing.T) {
 
 func TestWindowBounds(t *testing.T) {
 	for _, w := range []Windows{
-		{}, {Size: time.Second, Gap: time.Second}, {Gap: time.Second, Slide: time.Second}, {Size: time.Second, Slide: time.Minute},
-		{Size: time.Hour, Slide: time.Second}, {Size: -1}, {Size: 1, Late: -1},
+		{},
+		{Size: time.Second, Gap: time.Second},
+		{Gap: time.Second, Slide: time.Second},
+		{Size: time.Second, Slide: time.Minute},
+		{Size: time.Hour, Slide: time.Second},
+		{Size: -1},
+		{Size: 1, Late: -1},
 	} {
 		if _, err := NewWindower(w, mergeSums); parley.CodeOf(err) != parley.Invalid {
 			t.Errorf("%+v: %v", w, err)

@@ -82,8 +82,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) answer(r *http.Request) (Request, Page, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return Request{}, Page{}, &parley.Error{Code: parley.MethodNotAllowed,
-			Detail: "events are polled with GET", Fix: "send GET or HEAD"}
+		return Request{}, Page{}, &parley.Error{
+			Code:   parley.MethodNotAllowed,
+			Detail: "events are polled with GET", Fix: "send GET or HEAD",
+		}
 	}
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -105,8 +107,10 @@ func (h *handler) read(ctx context.Context, req Request) (Page, error) {
 	}
 	if h.held.Add(1) > int64(h.o.MaxHeld) {
 		h.held.Add(-1)
-		return Page{}, &parley.Error{Code: parley.Overloaded, Detail: "too many requests are held",
-			Fix: "try again later, or poll without wait", RetryAfter: time.Second}
+		return Page{}, &parley.Error{
+			Code: parley.Overloaded, Detail: "too many requests are held",
+			Fix: "try again later, or poll without wait", RetryAfter: time.Second,
+		}
 	}
 	defer h.held.Add(-1)
 	wait, cancel := context.WithTimeout(ctx, req.Wait)

@@ -219,8 +219,10 @@ func TestHeldRequestOverTheNetwork(t *testing.T) {
 			base, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			l := memnet.Listen(0)
-			srv := &http.Server{Handler: Handler(newMemory(1), Options{}), WriteTimeout: row.timeout,
-				BaseContext: func(_ net.Listener) context.Context { return base }}
+			srv := &http.Server{
+				Handler: Handler(newMemory(1), Options{}), WriteTimeout: row.timeout,
+				BaseContext: func(_ net.Listener) context.Context { return base },
+			}
 			served := make(chan error, 1)
 			go func() { served <- srv.Serve(l) }()
 			tr := &http.Transport{DialContext: l.Dial}

@@ -117,17 +117,23 @@ func (n *Notice) Err() error {
 	where := n.Topic + "/" + strconv.Itoa(n.Partition)
 	switch n.Kind {
 	case Gap:
-		return &parley.Error{Code: parley.Trimmed, Field: "after", Earliest: n.To,
+		return &parley.Error{
+			Code: parley.Trimmed, Field: "after", Earliest: n.To,
 			Detail: "events of " + where + " after this cursor are no longer kept",
-			Fix:    "go on from after=earliest"}
+			Fix:    "go on from after=earliest",
+		}
 	case Ahead:
-		return &parley.Error{Code: parley.BadCursor, Field: "after",
+		return &parley.Error{
+			Code: parley.BadCursor, Field: "after",
 			Detail: "the cursor is beyond the end of " + where + "; the log is older than the cursor",
-			Fix:    "go on from after=latest"}
+			Fix:    "go on from after=latest",
+		}
 	}
-	return &parley.Error{Code: parley.BadCursor, Field: "after",
+	return &parley.Error{
+		Code: parley.BadCursor, Field: "after",
 		Detail: "the cursor is not of " + where + " as it is now: it was re-created, or the cursor belongs to other topics",
-		Fix:    "start from after=earliest or after=latest"}
+		Fix:    "start from after=earliest or after=latest",
+	}
 }
 
 func errFrom(s string) error {

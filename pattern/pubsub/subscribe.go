@@ -187,9 +187,11 @@ func (s *Subscription) fill(ctx context.Context, matched []topic.Topic, r Reques
 		streams += len(t.Partitions)
 	}
 	if streams > MaxStreams {
-		return &parley.Error{Code: parley.Unprocessable, Field: "topic",
+		return &parley.Error{
+			Code: parley.Unprocessable, Field: "topic",
 			Detail: "matches " + strconv.Itoa(streams) + " streams; a cursor holds at most " + strconv.Itoa(MaxStreams),
-			Fix:    "subscribe to fewer topics at a time, or with a narrower pattern"}
+			Fix:    "subscribe to fewer topics at a time, or with a narrower pattern",
+		}
 	}
 	s.places = make([]place, 0, streams)
 	for _, t := range matched {

@@ -115,8 +115,7 @@ func (p *place) everParked() bool {
 // trimmed moves the place to what retention has left, and notes what is gone.
 func (p *place) trimmed(err error, d *Delivery) {
 	var to parley.Position
-	var e *parley.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*parley.Error](err); ok {
 		to = e.Earliest
 	}
 	d.Notices = append(d.Notices, Notice{Kind: Gap, Topic: p.tail.topic.Name, Partition: p.tail.partition, From: p.at, To: to})

@@ -401,7 +401,7 @@ func FuzzMove(f *testing.F) {
 	seed(feed, encodeFed("a.*", "cursor"), set)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b := newBench(t)
-		for _, move := range bytes.Split(data, []byte{0xff, 0xfe}) {
+		for move := range bytes.SplitSeq(data, []byte{0xff, 0xfe}) {
 			b.now += 10
 			b.promote(b.now)
 			before := b.dump()

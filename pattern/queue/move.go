@@ -48,7 +48,10 @@ func (m *machine) decode(data []byte) (func(now int64), error) {
 		return nil, damaged("is empty")
 	}
 	d := decoder{b: data[1:]}
-	change := m.decodeJobs(data[0], &d)
+	change := m.decodeLeases(data[0], &d)
+	if change == nil {
+		change = m.decodeJobs(data[0], &d)
+	}
 	if change == nil {
 		change = m.decodeQueue(data[0], &d)
 	}
@@ -66,8 +69,8 @@ func (m *machine) decode(data []byte) (func(now int64), error) {
 	return change, nil
 }
 
-// decodeJobs decodes the moves of jobs.
-func (m *machine) decodeJobs(kind byte, d *decoder) func(now int64) {
+// decodeLeases decodes what leasing and settling do to jobs.
+func (m *machine) decodeLeases(kind byte, d *decoder) func(now int64) {
 	switch kind {
 	case moveAttempt:
 		id, worker := d.id(), d.text(MaxWorker)
@@ -106,6 +109,13 @@ func (m *machine) decodeJobs(kind byte, d *decoder) func(now int64) {
 		id, e := d.id(), d.end()
 		d.job(m, id, phaseLeased)
 		return func(int64) { m.ackWith(id, e) }
+	}
+	return nil
+}
+
+// decodeJobs decodes what is done to jobs besides.
+func (m *machine) decodeJobs(kind byte, d *decoder) func(now int64) {
+	switch kind {
 	case moveCancel:
 		ids := d.jobs(m, phaseReady, phaseDelayed, phaseLeased)
 		return func(int64) { m.cancel(ids) }

@@ -18,11 +18,12 @@ const (
 	ScheduleGrace   = time.Minute // a run that is at most so late is not missed
 )
 
-// Attributes of the event of a job that a schedule made, beyond those of the
-// schedule's job. Its id is "{schedule}-{due, as 20260301T120000Z}", its time is
-// when it was due, and its source, unless the schedule's job has one,
+// ScheduleName is the attribute of the event of a job that a schedule made which
+// names the schedule. The event's other attributes are those of the schedule's
+// job; its id is "{schedule}-{due, as 20260301T120000Z}", its time is when it was
+// due, and its source, unless the schedule's job has one,
 // "/queues/{queue}/schedules/{schedule}".
-const ScheduleName = "parleyschedule" // the schedule
+const ScheduleName = "parleyschedule"
 
 // Missed is what becomes of runs that nobody made in time, because no node owned
 // the queue.

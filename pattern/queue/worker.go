@@ -61,7 +61,8 @@ func (o WorkerOptions) withDefaults() (WorkerOptions, error) {
 	}{
 		{"concurrency", o.Concurrency < 0 || o.Concurrency > 100_000},
 		{"visibility", o.Visibility < 0 || o.Visibility > MaxVisibility},
-		{"heartbeat", o.Heartbeat < 0}, {"timeout", o.Timeout < 0},
+		{"heartbeat", o.Heartbeat < 0},
+		{"timeout", o.Timeout < 0},
 		{"wait", o.Wait < 0 || o.Wait > MaxWait},
 	} {
 		if f.bad {
@@ -78,11 +79,13 @@ func (o WorkerOptions) withDefaults() (WorkerOptions, error) {
 }
 
 // buried and delayed are the other ends of a job.
-type buried struct{ error }
-type delayed struct {
-	error
-	after time.Duration
-}
+type (
+	buried  struct{ error }
+	delayed struct {
+		error
+		after time.Duration
+	}
+)
 
 func (e buried) Unwrap() error  { return e.error }
 func (e delayed) Unwrap() error { return e.error }
@@ -143,9 +146,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-var errStopped = errors.New("the worker stopped before the job was done")
-var errLost = errors.New("the lease was lost")
-var errLate = errors.New("the job took longer than its timeout")
+var (
+	errStopped = errors.New("the worker stopped before the job was done")
+	errLost    = errors.New("the lease was lost")
+	errLate    = errors.New("the job took longer than its timeout")
+)
 
 // lease takes jobs for free slots, until ctx ends.
 func (w *Worker) lease(ctx context.Context, slots chan struct{}, begin func(*Lease)) error {

@@ -8,8 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/parleyhq/parley"
 	"pgregory.net/rapid"
+
+	"github.com/parleyhq/parley"
 )
 
 func TestAppendEvent(t *testing.T) {
@@ -34,11 +35,19 @@ func TestEncoderRefuses(t *testing.T) {
 		m     Message
 		field string
 	}{
-		{Message{ID: "a\nb"}, "id"}, {Message{ID: "a\rb"}, "id"}, {Message{ID: "a\x00"}, "id"},
-		{Message{ID: " a"}, "id"}, {Message{ID: "a "}, "id"}, {Message{ID: "a\x7f"}, "id"}, {Message{ID: "\xff"}, "id"},
-		{Message{Type: "a\nb"}, "event"}, {Message{Type: "a\rb"}, "event"},
-		{Message{Type: "a\x00"}, "event"}, {Message{Type: "\xff"}, "event"},
-		{Message{Data: []byte("a\rid: 9")}, "data"}, {Message{Data: []byte("a\xff")}, "data"},
+		{Message{ID: "a\nb"}, "id"},
+		{Message{ID: "a\rb"}, "id"},
+		{Message{ID: "a\x00"}, "id"},
+		{Message{ID: " a"}, "id"},
+		{Message{ID: "a "}, "id"},
+		{Message{ID: "a\x7f"}, "id"},
+		{Message{ID: "\xff"}, "id"},
+		{Message{Type: "a\nb"}, "event"},
+		{Message{Type: "a\rb"}, "event"},
+		{Message{Type: "a\x00"}, "event"},
+		{Message{Type: "\xff"}, "event"},
+		{Message{Data: []byte("a\rid: 9")}, "data"},
+		{Message{Data: []byte("a\xff")}, "data"},
 		{Message{ID: "1", Type: "t", Data: []byte("\r")}, "data"},
 	} {
 		got, err := AppendEvent([]byte("x"), row.m)

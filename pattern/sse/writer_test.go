@@ -388,8 +388,12 @@ func TestNothingFollowsABrokenWrite(t *testing.T) {
 
 func TestLastEventID(t *testing.T) {
 	for _, row := range []struct{ header, query, want string }{
-		{"", "", ""}, {"h", "", "h"}, {"h", "last_event_id=q", "h"}, {"", "last_event_id=q", "q"},
-		{"", "lastEventId=q", "q"}, {"", "last_event_id=a&lastEventId=b", "a"},
+		{"", "", ""},
+		{"h", "", "h"},
+		{"h", "last_event_id=q", "h"},
+		{"", "last_event_id=q", "q"},
+		{"", "lastEventId=q", "q"},
+		{"", "last_event_id=a&lastEventId=b", "a"},
 	} {
 		r := httptest.NewRequest("GET", "/?"+row.query, nil)
 		if row.header != "" {

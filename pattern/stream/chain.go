@@ -52,8 +52,12 @@ type attribute struct{ name, value string }
 // attributes are those that are digested, in order.
 func attributes(e *parley.Event) []attribute {
 	all := []attribute{
-		{"id", e.ID}, {"source", e.Source}, {"type", e.Type}, {"subject", e.Subject},
-		{"datacontenttype", e.DataContentType}, {"dataschema", e.DataSchema},
+		{"id", e.ID},
+		{"source", e.Source},
+		{"type", e.Type},
+		{"subject", e.Subject},
+		{"datacontenttype", e.DataContentType},
+		{"dataschema", e.DataSchema},
 	}
 	if !e.Time.IsZero() {
 		all = append(all, attribute{"time", e.Time.UTC().Format(time.RFC3339Nano)})

@@ -32,7 +32,8 @@ func TestEventDigest(t *testing.T) {
 func chained(t interface {
 	Helper()
 	Fatal(...any)
-}, n int) []parley.Event {
+}, n int,
+) []parley.Event {
 	t.Helper()
 	events, head := make([]parley.Event, n), stream.ChainStart
 	for i := range events {

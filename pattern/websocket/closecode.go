@@ -111,8 +111,7 @@ func (e *CloseError) Unwrap() error { return e.Err }
 
 // CloseCodeOf gives the close code in err's chain, 0 if there is none.
 func CloseCodeOf(err error) CloseCode {
-	var e *CloseError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*CloseError](err); ok {
 		return e.Code
 	}
 	return 0

@@ -68,7 +68,7 @@ func TestFraming(t *testing.T) {
 		{"6455 5.5.3", "each ping is answered in order", join(maskedString(0x89, "1"), maskedString(0x89, "2"), maskedString(0x89, "3")), []string{"pong 1", "pong 2", "pong 3", bye}},
 		{"6455 5.5.3", "unasked pong is no fault", maskedString(0x8A, "hm"), []string{bye}},
 	}
-	for op := byte(0); op < 16; op++ {
+	for op := range byte(16) {
 		if !Opcode(op).known() {
 			rows = append(rows, requirement{"6455 5.2", fmt.Sprintf("reserved opcode %d", op), maskedString(0x80|op, ""), []string{"close 1002"}})
 		}

@@ -56,10 +56,14 @@ func TestReconnect(t *testing.T) {
 			t.Errorf("%d: %v", code, got)
 		}
 	}
-	yes := []CloseCode{CloseGoingAway, CloseNoStatus, CloseAbnormal, CloseInternal, CloseRestart, CloseTryLater, CloseBadGateway,
-		CloseShutdown, CloseExpired, CloseSlow, CloseNoPong, CloseTooMany, 0, 2000, 5000}
-	no := []CloseCode{CloseNormal, CloseProtocol, CloseUnsupported, CloseInvalid, ClosePolicy, CloseTooBig, CloseExtension,
-		CloseInvalidToken, CloseBadRequest, CloseStale, CloseForced, CloseConnectionLimit, CloseSubscriptionLimit, ClosePermission}
+	yes := []CloseCode{
+		CloseGoingAway, CloseNoStatus, CloseAbnormal, CloseInternal, CloseRestart, CloseTryLater, CloseBadGateway,
+		CloseShutdown, CloseExpired, CloseSlow, CloseNoPong, CloseTooMany, 0, 2000, 5000,
+	}
+	no := []CloseCode{
+		CloseNormal, CloseProtocol, CloseUnsupported, CloseInvalid, ClosePolicy, CloseTooBig, CloseExtension,
+		CloseInvalidToken, CloseBadRequest, CloseStale, CloseForced, CloseConnectionLimit, CloseSubscriptionLimit, ClosePermission,
+	}
 	for _, code := range yes {
 		if !Reconnect(code) {
 			t.Errorf("%d should say: come back", code)

@@ -60,8 +60,12 @@ func (o Options) withDefaults() (Options, error) {
 		name  string
 		value int
 	}{
-		{"CompressAbove", o.CompressAbove}, {"MaxMessage", o.MaxMessage}, {"MaxFragments", o.MaxFragments}, {"ReadBuffer", o.ReadBuffer},
-		{"WriteTimeout", int(o.WriteTimeout)}, {"CloseTimeout", int(o.CloseTimeout)},
+		{"CompressAbove", o.CompressAbove},
+		{"MaxMessage", o.MaxMessage},
+		{"MaxFragments", o.MaxFragments},
+		{"ReadBuffer", o.ReadBuffer},
+		{"WriteTimeout", int(o.WriteTimeout)},
+		{"CloseTimeout", int(o.CloseTimeout)},
 	} {
 		if n.value < 0 {
 			return o, parley.BadField(n.name, "is negative", "leave it zero for the default")

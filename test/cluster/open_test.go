@@ -67,8 +67,10 @@ func TestOpenRefuses(t *testing.T) {
 func TestHomes(t *testing.T) {
 	s := startServers(t, 1, false)
 	where := map[string]int{"a/1": 0, "b/1": 1, "b.moves": 1, "m/1": natslog.Memory}
-	log := runLog(t, natslog.Options{URL: s.url(), Prefix: "homes", Replicas: 1, Homes: 2, MemoryBytes: 1 << 20, Synced: true,
-		Home: func(s parley.Stream) int { return where[s.Name] }})
+	log := runLog(t, natslog.Options{
+		URL: s.url(), Prefix: "homes", Replicas: 1, Homes: 2, MemoryBytes: 1 << 20, Synced: true,
+		Home: func(s parley.Stream) int { return where[s.Name] },
+	})
 	write := func(name string) parley.Write {
 		return parley.Write{Stream: parley.Stream{Name: name}, Batch: batchOf(t, name)}
 	}

@@ -27,7 +27,8 @@ func limiter(t testing.TB, c redis.Scripter, limit throttle.Limit, o valkey.Opti
 
 // slow are limits under which nothing comes back while a test runs.
 var slow = []throttle.Limit{
-	throttle.NewGCRA(7, 24*time.Hour, 5), {Algorithm: throttle.TokenBucket, Quota: 100, Window: 100 * time.Hour, Burst: 20},
+	throttle.NewGCRA(7, 24*time.Hour, 5),
+	{Algorithm: throttle.TokenBucket, Quota: 100, Window: 100 * time.Hour, Burst: 20},
 	throttle.NewLeakyMeter(9, 10, 7*24*time.Hour), throttle.NewFixedWindow(6, 10*365*24*time.Hour),
 }
 

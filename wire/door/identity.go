@@ -28,9 +28,11 @@ type Open struct{}
 // who sends one expects it to matter.
 func (Open) Identify(credential string, _ time.Time) (Identity, error) {
 	if credential != "" {
-		return Identity{}, &parley.Error{Code: parley.Unauthenticated, Field: "Authorization",
+		return Identity{}, &parley.Error{
+			Code: parley.Unauthenticated, Field: "Authorization",
 			Detail: "a token was sent, and this server has none configured",
-			Fix:    "send no token, or add it to `tokens` in the server's configuration"}
+			Fix:    "send no token, or add it to `tokens` in the server's configuration",
+		}
 	}
 	return Identity{Scopes: allScopes, Anonymous: true}, nil
 }
@@ -52,14 +54,20 @@ func Decide(who Identity, a Action, now time.Time) error {
 	}
 	need := Scope(a)
 	if who.Anonymous {
-		return &parley.Error{Code: parley.Unauthenticated, Field: "Authorization",
+		return &parley.Error{
+			Code: parley.Unauthenticated, Field: "Authorization",
 			Detail: "this needs a token with the scope " + need.String(),
-			Fix:    "send Authorization: Bearer TOKEN"}
+			Fix:    "send Authorization: Bearer TOKEN",
+		}
 	}
-	return &parley.Error{Code: parley.Forbidden, Field: "Authorization",
+	return &parley.Error{
+		Code: parley.Forbidden, Field: "Authorization",
 		Detail: "the token " + who.Name + " lacks the scope " + need.String(),
-		Fix:    "use a token that has it; `parley token` makes one"}
+		Fix:    "use a token that has it; `parley token` makes one",
+	}
 }
 
-var errExpired = &parley.Error{Code: parley.Unauthenticated, Field: "Authorization",
-	Detail: "the token has expired", Fix: "make a new one with `parley token`"}
+var errExpired = &parley.Error{
+	Code: parley.Unauthenticated, Field: "Authorization",
+	Detail: "the token has expired", Fix: "make a new one with `parley token`",
+}

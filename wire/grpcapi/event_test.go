@@ -100,7 +100,11 @@ func TestAssemble(t *testing.T) {
 // Whatever a publisher sends is refused, or is an event that comes back as it is.
 func FuzzEvent(f *testing.F) {
 	for _, e := range []*parleyv1.Event{
-		{}, text("x"), {Data: []byte{}}, {Time: &timestamppb.Timestamp{Seconds: -1, Nanos: 5}}, {Time: &timestamppb.Timestamp{Seconds: 1 << 60}},
+		{},
+		text("x"),
+		{Data: []byte{}},
+		{Time: &timestamppb.Timestamp{Seconds: -1, Nanos: 5}},
+		{Time: &timestamppb.Timestamp{Seconds: 1 << 60}},
 		{Id: "1", Source: "/s", Type: "t", Extensions: map[string]string{"partitionkey": "k", "empty": ""}},
 	} {
 		b, err := proto.Marshal(e)

@@ -34,7 +34,9 @@ func enqueues() []*parleyv1.EnqueueStreamRequest {
 		many.Jobs = append(many.Jobs, &parleyv1.Job{Event: full, Priority: -4, Key: "k", Unique: "u", MaxAttempts: 9}, &parleyv1.Job{}, &parleyv1.Job{Event: &parleyv1.Event{Data: []byte{}}})
 	}
 	return []*parleyv1.EnqueueStreamRequest{
-		{}, {Request: 1 << 63, Enqueue: many}, {Enqueue: &parleyv1.EnqueueRequest{}},
+		{},
+		{Request: 1 << 63, Enqueue: many},
+		{Enqueue: &parleyv1.EnqueueRequest{}},
 		{Enqueue: &parleyv1.EnqueueRequest{Jobs: []*parleyv1.Job{{Delay: durationpb.New(time.Second)}}}},
 		{Enqueue: &parleyv1.EnqueueRequest{Jobs: []*parleyv1.Job{{Event: &parleyv1.Event{Time: &timestamppb.Timestamp{Seconds: 1 << 60}}}}}},
 	}
@@ -110,7 +112,9 @@ func FuzzEnqueueByHand(f *testing.F) {
 // FuzzWorkByHand is the same of what comes on a worker's stream.
 func FuzzWorkByHand(f *testing.F) {
 	for _, m := range []*parleyv1.WorkRequest{
-		{}, {Credit: -1, Request: 9, Settlements: []*parleyv1.Settlement{{Lease: "q~abc"}, {}, {Lease: "x"}}}, {Open: &parleyv1.WorkOpen{Queue: "q"}},
+		{},
+		{Credit: -1, Request: 9, Settlements: []*parleyv1.Settlement{{Lease: "q~abc"}, {}, {Lease: "x"}}},
+		{Open: &parleyv1.WorkOpen{Queue: "q"}},
 		{Settlements: []*parleyv1.Settlement{{Lease: "x", Action: parleyv1.SettleAction_SETTLE_ACTION_NACK}}},
 	} {
 		f.Add(wireOf(f, m))

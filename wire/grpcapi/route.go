@@ -14,7 +14,7 @@ func Routes() []door.Route {
 	publish := []parley.Code{parley.Invalid, parley.TooLarge, parley.NotFound, parley.KeyReused, parley.Unprocessable, parley.Full, parley.Unknown}
 	return slices.Concat([]door.Route{
 		{Path: "/parley.v1.Publish/Publish", Name: "publish", Verb: "publish", On: "topic", Errors: publish, Summary: "Publish events to a topic."},
-		{Path: "/parley.v1.Publish/PublishAll", Name: "publish-all", Errors: append(publish[:len(publish):len(publish)], parley.Apart), Summary: "Publish to several topics in one commit: all or none."},
+		{Path: "/parley.v1.Publish/PublishAll", Name: "publish-all", Errors: append(slices.Clip(publish), parley.Apart), Summary: "Publish to several topics in one commit: all or none."},
 		{Path: "/parley.v1.Publish/PublishStream", Name: "publish-stream", Verb: "publish", On: "topic", Errors: publish, Summary: "Publish many times over one stream."},
 		{Path: "/parley.v1.Subscribe/Subscribe", Name: "subscribe", Pattern: "pubsub", Errors: []parley.Code{parley.Invalid, parley.NotFound, parley.Unprocessable, parley.BadCursor, parley.Trimmed, parley.Overloaded}, Summary: "Stream the events of topics."},
 		{Path: "/parley.v1.Topics/ListTopics", Name: "topic-list", Errors: []parley.Code{parley.Invalid}, Summary: "List the topics that the caller may read."},

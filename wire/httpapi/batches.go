@@ -147,8 +147,7 @@ type BatchRefusal struct {
 
 func (s *batchSocket) refusal(err error) BatchRefusal {
 	out := BatchRefusal{Problem: door.ProblemOf(err, s.trace)}
-	var e *parley.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*parley.Error](err); ok {
 		out.RetryAfter = e.RetryAfter.Seconds()
 	}
 	return out
@@ -182,8 +181,7 @@ func (s *batchSocket) publish(op websocket.Opcode, message []byte) (base parley.
 }
 
 func (s *batchSocket) close(err error) {
-	var end *websocket.CloseError
-	if errors.As(err, &end) {
+	if end, ok := errors.AsType[*websocket.CloseError](err); ok {
 		_ = s.conn.Close(end.Code, end.Reason) // the reader sees how it went
 	}
 }

@@ -203,8 +203,7 @@ func (a *API) failed(x *exchange, err error) {
 	if x.out.status != 0 {
 		return
 	}
-	var over *throttle.Error
-	if errors.As(err, &over) {
+	if over, ok := errors.AsType[*throttle.Error](err); ok {
 		httpthrottle.Refuse(x.W, x.R, over)
 		return
 	}

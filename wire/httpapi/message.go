@@ -6,6 +6,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -119,7 +120,7 @@ func ndjson(body []byte, kind, subject string) ([]parley.Event, error) {
 		if len(events) == parley.MaxBatchEvents {
 			return nil, tooManyEvents()
 		}
-		events = append(events, parley.Event{Type: kind, Subject: subject, DataContentType: "application/json", Data: line[:len(line):len(line)]})
+		events = append(events, parley.Event{Type: kind, Subject: subject, DataContentType: "application/json", Data: slices.Clip(line)})
 	}
 	if len(events) == 0 {
 		return nil, parley.BadField("body", "no line holds an event", "send one JSON value a line")

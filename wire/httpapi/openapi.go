@@ -143,9 +143,7 @@ func answerContent(r *door.Route) map[string]any {
 func merge(op map[string]any, r *door.Route) {
 	responses := op["responses"].(map[string]any)
 	content := responses["200"].(map[string]any)["content"].(map[string]any)
-	for media, c := range answerContent(r) {
-		content[media] = c
-	}
+	maps.Copy(content, answerContent(r))
 	addErrors(responses, r)
 	known := map[string]bool{}
 	list := op["parameters"].([]any)
@@ -221,8 +219,8 @@ func schemaOf(t reflect.Type) map[string]any {
 
 func structSchema(t reflect.Type) map[string]any {
 	properties, required := map[string]any{}, []any{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
+		f := f
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Anonymous && name == "" { // as encoding/json does
 			inner := structSchema(f.Type)

@@ -288,8 +288,12 @@ func TestAccess(t *testing.T) {
 		origin, host string
 		same         bool
 	}{
-		{"http://a.example:1", "a.example:1", true}, {"https://A.example", "a.example", true}, {"http://a.example", "b.example", false},
-		{"null", "", false}, {"http://a.example:2", "a.example:1", false}, {"://", "", false},
+		{"http://a.example:1", "a.example:1", true},
+		{"https://A.example", "a.example", true},
+		{"http://a.example", "b.example", false},
+		{"null", "", false},
+		{"http://a.example:2", "a.example:1", false},
+		{"://", "", false},
 	} {
 		r := &http.Request{Host: c.host}
 		if sameOrigin(c.origin, r) != c.same {

@@ -220,8 +220,7 @@ func (s *socket) pulse() (alive bool) {
 
 // close ends the connection with its closing handshake.
 func (s *socket) close(err error) {
-	var end *websocket.CloseError
-	if errors.As(err, &end) {
+	if end, ok := errors.AsType[*websocket.CloseError](err); ok {
 		_ = s.conn.Close(end.Code, end.Reason) // the reader sees how it went
 	}
 }

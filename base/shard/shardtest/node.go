@@ -65,8 +65,10 @@ func (n *node) restart() {
 	}
 }
 
-var errCut = &parley.Error{Code: parley.Unavailable, Detail: "the node is cut off"}
-var errLost = &parley.Error{Code: parley.Unknown, Detail: "the node was cut off before the answer came"}
+var (
+	errCut  = &parley.Error{Code: parley.Unavailable, Detail: "the node is cut off"}
+	errLost = &parley.Error{Code: parley.Unknown, Detail: "the node was cut off before the answer came"}
+)
 
 // nodeLog is the log as a node reaches it.
 type nodeLog struct {

@@ -61,8 +61,7 @@ func encodeTicket(id uint64) []byte { return strconv.AppendUint([]byte{later}, i
 
 func encodeError(err error) []byte {
 	w := wireError{Code: parley.CodeOf(err).String(), Detail: err.Error()}
-	var e *parley.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*parley.Error](err); ok {
 		w.Field, w.Detail, w.Fix, w.Retry, w.Earliest = e.Field, e.Detail, e.Fix, e.RetryAfter.Milliseconds(), e.Earliest
 	}
 	b, merr := json.Marshal(w)

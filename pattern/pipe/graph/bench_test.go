@@ -40,6 +40,7 @@ func benchmarkStepOver(b *testing.B, text, data string) {
 
 func BenchmarkStepGrep(b *testing.B)  { benchmarkStep(b, "topic a | grep Bonn | topic b") }
 func BenchmarkStepWhere(b *testing.B) { benchmarkStep(b, "topic a | where data.total > 100 | topic b") }
+
 func BenchmarkStepWhereKiB(b *testing.B) {
 	benchmarkStepOver(b, "topic a | where data.total > 100 | topic b", `{"note":"`+strings.Repeat("Deliver to the back door. ", 36)+`","items":[{"sku":"tea-1","n":2}],"total":120}`)
 }

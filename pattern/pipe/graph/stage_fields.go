@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -119,9 +120,7 @@ func without(from map[string]any, path []string) map[string]any {
 		return from
 	}
 	out := make(map[string]any, len(from))
-	for k, v := range from {
-		out[k] = v
-	}
+	maps.Copy(out, from)
 	if len(path) == 1 {
 		delete(out, path[0])
 	} else {
@@ -161,7 +160,7 @@ func makeCut(_ *compiler, s *spec) (node, error) {
 
 func parseParts(list string) ([]part, bool) {
 	var all []part
-	for _, word := range strings.Split(list, ",") {
+	for word := range strings.SplitSeq(list, ",") {
 		a, b, isRange := strings.Cut(word, "-")
 		p := part{1, math.MaxInt}
 		var errA, errB error

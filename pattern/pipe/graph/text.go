@@ -18,7 +18,7 @@ import (
 func IsText(text string) bool {
 	p, err := lang.ParseWith(text, whole)
 	if err != nil {
-		for _, part := range strings.Split(text, "|") {
+		for part := range strings.SplitSeq(text, "|") {
 			if name, _, _ := strings.Cut(strings.TrimSpace(part), " "); onlyEvents(name) {
 				return true
 			}
@@ -82,7 +82,7 @@ func firstWrong(text string, err error) error {
 		return err
 	}
 	at := 0
-	for _, part := range strings.Split(text[:m.Pos], "|") {
+	for part := range strings.SplitSeq(text[:m.Pos], "|") {
 		name := strings.TrimSpace(part)
 		pos := at + strings.Index(part, name)
 		name, _, _ = strings.Cut(name, " ")

@@ -18,8 +18,12 @@ var plainPrograms = map[string]string{ // by what they look at
 var otherPrograms = []string{`.a?`, `.a[]`, `.[0]`, `.a[1:2]`, `."\(.b)"`, `{"\(.a)": 1}`, `{(.a): 1}`, `{$__loc__}`, `{a: 1}.a`, `.a | .b`, `.a + 1`, `def f: .; .a`, `"x\(.a)"`, `-1`, `1.5`, `.. | .a`, `@base64`, `[.a]`, `.a as $x | $x`}
 
 var inputs = []any{
-	nil, 1, "text", []any{1}, map[string]any{}, map[string]any{"a": map[string]any{"b": 1, "x": 2}, "id": 7, "c": map[string]any{"d": nil}},
-	map[string]any{"a": "b", "b": []any{1}, "c": 1.5}, map[string]any{"a": nil, "or": false},
+	nil, 1, "text",
+	[]any{1},
+	map[string]any{},
+	map[string]any{"a": map[string]any{"b": 1, "x": 2}, "id": 7, "c": map[string]any{"d": nil}},
+	map[string]any{"a": "b", "b": []any{1}, "c": 1.5},
+	map[string]any{"a": nil, "or": false},
 }
 
 // What is done without the interpreter is what it does.

@@ -36,7 +36,7 @@ func parseCron(text string) (c cron, err error) {
 
 // cronField reads a list of *, a, a-b, each with /step.
 func cronField(text string, from, up int) (bits uint64, err error) {
-	for _, part := range strings.Split(text, ",") {
+	for part := range strings.SplitSeq(text, ",") {
 		span, stepText, stepped := strings.Cut(part, "/")
 		step := 1
 		if stepped {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -55,12 +56,8 @@ func (r *request) do(ctx context.Context, method string, header http.Header, bod
 	if err != nil {
 		return nil, nil, pipe.Permanent(err)
 	}
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, r.header)
+	maps.Copy(req.Header, header)
 	resp, err := r.client.Do(req)
 	if err != nil {
 		return nil, nil, parley.Errorf(parley.Unavailable, "%s cannot be reached: %w", r.shown, innermost(err))

@@ -59,10 +59,14 @@ func TestTakesAll(t *testing.T) {
 		{`{"required":["kind"],"properties":{"kind":{"const":"a"}},"type":"object"}`, `{"oneOf":[{"properties":{"kind":{"const":"a"}},"required":["kind"]},{"properties":{"kind":{"const":"b"}},"required":["kind"]}]}`, ""},
 		{`{"type":"string"}`, `{"not":{"type":"integer"}}`, ""},
 		{`{"type":"string"}`, `{"not":{"minLength":2}}`, "/not?"},
-		{`{"$defs":{"t":{"type":"object","properties":{"next":{"$ref":"#/$defs/t"}},"additionalProperties":false}},"$ref":"#/$defs/t"}`,
-			`{"$defs":{"u":{"type":"object","properties":{"next":{"$ref":"#/$defs/u"},"more":true},"additionalProperties":false}},"$ref":"#/$defs/u"}`, ""},
-		{`{"$defs":{"t":{"properties":{"next":{"$ref":"#/$defs/t"},"v":{"type":"number"}}}},"$ref":"#/$defs/t"}`,
-			`{"$defs":{"u":{"properties":{"next":{"$ref":"#/$defs/u"},"v":{"type":"integer"}}}},"$ref":"#/$defs/u"}`, "/$defs/u/properties/v/type"},
+		{
+			`{"$defs":{"t":{"type":"object","properties":{"next":{"$ref":"#/$defs/t"}},"additionalProperties":false}},"$ref":"#/$defs/t"}`,
+			`{"$defs":{"u":{"type":"object","properties":{"next":{"$ref":"#/$defs/u"},"more":true},"additionalProperties":false}},"$ref":"#/$defs/u"}`, "",
+		},
+		{
+			`{"$defs":{"t":{"properties":{"next":{"$ref":"#/$defs/t"},"v":{"type":"number"}}}},"$ref":"#/$defs/t"}`,
+			`{"$defs":{"u":{"properties":{"next":{"$ref":"#/$defs/u"},"v":{"type":"integer"}}}},"$ref":"#/$defs/u"}`, "/$defs/u/properties/v/type",
+		},
 		{`{"dependentRequired":{"a":["b"]},"type":"object"}`, `{"dependentRequired":{"a":["b"]}}`, ""},
 		{`{"type":"object"}`, `{"dependentRequired":{"a":["b"]}}`, "/dependentRequired"},
 		{`{"if":{"type":"string"},"then":{"minLength":1}}`, `{"if":{"type":"string"},"then":{"minLength":1}}`, ""},

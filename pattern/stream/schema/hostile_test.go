@@ -17,7 +17,13 @@ func TestBrokenSchemas(t *testing.T) {
 	}
 	wide = strings.TrimSuffix(wide, ",") + `}}`
 	for _, c := range []struct{ schema, path string }{
-		{``, ""}, {`{`, ""}, {`[]`, ""}, {`7`, ""}, {`{} {}`, ""}, {`null`, ""}, {"{\"title\":\"\xff\"}", ""},
+		{``, ""},
+		{`{`, ""},
+		{`[]`, ""},
+		{`7`, ""},
+		{`{} {}`, ""},
+		{`null`, ""},
+		{"{\"title\":\"\xff\"}", ""},
 		{`{"type":"strin"}`, "/type"},
 		{`{"type":7}`, "/type"},
 		{`{"properties":[]}`, "/properties"},
@@ -89,8 +95,10 @@ func TestSchemasThatCanBe(t *testing.T) {
 // is there.
 func FuzzSchema(f *testing.F) {
 	deep := strings.Repeat(`{"properties":{"a":`, 30) + `true` + strings.Repeat("}}", 30)
-	for _, schema := range []string{closedOrder, deep, `{"$ref":"#"}`, `{"pattern":"(a+)+$"}`, `{"$defs":{"a":{"anyOf":[{"items":{"$ref":"#/$defs/a"}},true]}},"$ref":"#/$defs/a"}`,
-		`{"if":{"const":1},"then":false,"else":{"multipleOf":0.01}}`, `{"unevaluatedItems":false,"prefixItems":[true],"contains":{"type":"null"}}`, `{"minimum":1e400}`} {
+	for _, schema := range []string{
+		closedOrder, deep, `{"$ref":"#"}`, `{"pattern":"(a+)+$"}`, `{"$defs":{"a":{"anyOf":[{"items":{"$ref":"#/$defs/a"}},true]}},"$ref":"#/$defs/a"}`,
+		`{"if":{"const":1},"then":false,"else":{"multipleOf":0.01}}`, `{"unevaluatedItems":false,"prefixItems":[true],"contains":{"type":"null"}}`, `{"minimum":1e400}`,
+	} {
 		for _, data := range []string{`{"id":1}`, `[[[1,null]]]`, `"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"`, `1e400`, `{"a":{"a":[]}}`} {
 			f.Add([]byte(schema), []byte(data))
 		}
@@ -98,8 +106,7 @@ func FuzzSchema(f *testing.F) {
 	f.Fuzz(func(t *testing.T, schema, data []byte) {
 		d, err := compile(schema)
 		if err != nil {
-			var b *broken
-			if !errors.As(err, &b) {
+			if _, ok := errors.AsType[*broken](err); !ok {
 				t.Fatalf("%T %v", err, err)
 			}
 			return

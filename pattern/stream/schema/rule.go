@@ -45,6 +45,7 @@ func (r Rule) transitive() bool { return strings.HasSuffix(string(r), "_transiti
 func (r Rule) backward() bool {
 	return strings.HasPrefix(string(r), "backward") || strings.HasPrefix(string(r), "full")
 }
+
 func (r Rule) forward() bool {
 	return strings.HasPrefix(string(r), "forward") || strings.HasPrefix(string(r), "full")
 }

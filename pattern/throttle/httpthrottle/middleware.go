@@ -184,8 +184,7 @@ func (m *middleware) wait(r *http.Request, rule *Rule, v *visit) error {
 	permit, err := rule.Limiter.AcquireFor(r.Context(), key, flow, rule.Cost(r))
 	v.permits = append(v.permits, permit)
 	d := rule.Limiter.Peek(key)
-	var e *throttle.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*throttle.Error](err); ok {
 		d.OK, d.Reason, d.RetryAfter = false, e.Reason, e.RetryAfter
 	}
 	v.note(rule.Limiter, d)

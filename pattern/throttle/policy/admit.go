@@ -231,8 +231,7 @@ func (v *visit) wait(ctx context.Context, p place) error {
 		permit, err = p.stand(ctx)
 	}
 	d := p.limiter.Peek(p.key)
-	var e *throttle.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*throttle.Error](err); ok {
 		d.OK, d.Reason, d.RetryAfter, outcome = false, e.Reason, e.RetryAfter, Rejected
 		err = Refusal(err)
 	} else if err != nil {

@@ -36,8 +36,15 @@ func TestBadDefinitionsNameTheMember(t *testing.T) {
 	with := func(change func(*Definition)) Definition { d := ok; change(&d); return d }
 	for field, list := range map[string][]Definition{
 		"limit": {
-			{}, {Limit: "three"}, {Limit: "3/s burst=x"}, {Limit: "3/s", Algorithm: "bucket"}, {Limit: "gcra 3/s", Algorithm: "token-bucket"},
-			{Limit: "adaptive 20"}, {Limit: "sliding-log 99999/1h"}, {Limit: "concurrency 3/s"}, {Limit: strings.Repeat("9", 300)},
+			{},
+			{Limit: "three"},
+			{Limit: "3/s burst=x"},
+			{Limit: "3/s", Algorithm: "bucket"},
+			{Limit: "gcra 3/s", Algorithm: "token-bucket"},
+			{Limit: "adaptive 20"},
+			{Limit: "sliding-log 99999/1h"},
+			{Limit: "concurrency 3/s"},
+			{Limit: strings.Repeat("9", 300)},
 		},
 		"key":      {with(func(d *Definition) { d.Key = "cookie" }), with(func(d *Definition) { d.Key = "header:" }), with(func(d *Definition) { d.Key = "header:a b" }), with(func(d *Definition) { d.Key = "ip+" }), with(func(d *Definition) { d.Key = strings.Repeat("ip+", 100) + "ip" })},
 		"on[1]":    {with(func(d *Definition) { d.On = []string{"poll", "publsh"} }), with(func(d *Definition) { d.On = []string{"poll", "publish:a..b"} }), with(func(d *Definition) { d.On = []string{"poll", "publish:"} }), with(func(d *Definition) { d.On = []string{"poll", "publish:~a"} })},
@@ -86,12 +93,27 @@ func TestTargets(t *testing.T) {
 		name   string
 		want   bool
 	}{
-		{"publish", Publish, "a", true}, {"publish", Publish, "", true}, {"publish", Poll, "a", false}, {"request", Poll, "a", true}, {"request", "", "", true},
-		{"publish:orders.>", Publish, "orders.eu", true}, {"publish:orders.>", Publish, "orders", false}, {"publish:orders.>", Publish, "~orders.eu", true},
-		{"publish:orders.>", Publish, "", false}, {"publish:>", Publish, "$limits", false}, {"subscribe:$limits", Subscribe, "$limits", true}, {"subscribe:$limits", Subscribe, "$>", true},
-		{"subscribe:orders.eu", Subscribe, "orders.>", true}, {"subscribe:orders.eu", Subscribe, ">", true}, {"subscribe:orders.eu", Subscribe, "*", false},
-		{"subscribe:orders.eu", Subscribe, "*.us", false}, {"subscribe:*.us", Subscribe, "orders.*", true}, {"subscribe:a.*.c", Subscribe, "a.b.*", true},
-		{"subscribe:a.*.c", Subscribe, "a.b", false}, {"subscribe:a", Subscribe, "a.b", false}, {"request:a", "", "a", true},
+		{"publish", Publish, "a", true},
+		{"publish", Publish, "", true},
+		{"publish", Poll, "a", false},
+		{"request", Poll, "a", true},
+		{"request", "", "", true},
+		{"publish:orders.>", Publish, "orders.eu", true},
+		{"publish:orders.>", Publish, "orders", false},
+		{"publish:orders.>", Publish, "~orders.eu", true},
+		{"publish:orders.>", Publish, "", false},
+		{"publish:>", Publish, "$limits", false},
+		{"subscribe:$limits", Subscribe, "$limits", true},
+		{"subscribe:$limits", Subscribe, "$>", true},
+		{"subscribe:orders.eu", Subscribe, "orders.>", true},
+		{"subscribe:orders.eu", Subscribe, ">", true},
+		{"subscribe:orders.eu", Subscribe, "*", false},
+		{"subscribe:orders.eu", Subscribe, "*.us", false},
+		{"subscribe:*.us", Subscribe, "orders.*", true},
+		{"subscribe:a.*.c", Subscribe, "a.b.*", true},
+		{"subscribe:a.*.c", Subscribe, "a.b", false},
+		{"subscribe:a", Subscribe, "a.b", false},
+		{"request:a", "", "a", true},
 	} {
 		targets, err := parseTargets([]string{c.on})
 		if err != nil {

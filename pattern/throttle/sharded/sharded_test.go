@@ -77,7 +77,8 @@ func want(t testing.TB, got, want string) {
 func TestALongWindowSurvives(t *testing.T) {
 	for _, limit := range []throttle.Limit{
 		throttle.NewSlidingLog(5, 2*time.Hour), throttle.NewFixedWindow(5, 2*time.Hour), throttle.NewSlidingCounter(5, 2*time.Hour),
-		{Algorithm: throttle.TokenBucket, Quota: 5, Window: 2 * time.Hour}, throttle.NewGCRA(5, 2*time.Hour, 5), throttle.NewLeakyMeter(5, 5, 2*time.Hour),
+		{Algorithm: throttle.TokenBucket, Quota: 5, Window: 2 * time.Hour},
+		throttle.NewGCRA(5, 2*time.Hour, 5), throttle.NewLeakyMeter(5, 5, 2*time.Hour),
 	} {
 		t.Run(string(limit.Algorithm), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -282,7 +283,7 @@ func TestSnapshots(t *testing.T) {
 		}
 		for name, a := range b.limits {
 			for _, key := range []string{"a", "b", "c", "d"} {
-				for n := int64(0); n < 4; n++ {
+				for n := range int64(4) {
 					one, other := a.look(a.place(key), since(at), n), again.limits[name].look(again.limits[name].place(key), since(at), n)
 					if one != other {
 						t.Fatalf("%s of %s: %+v, restored %+v", key, a.text, one, other)

@@ -89,13 +89,30 @@ func TestMatching(t *testing.T) {
 		entries string
 		quota   uint32
 	}{
-		{"database=users", 500}, {"database=default", 499}, {"database=other", 0}, {"database=", 0},
-		{"to=vip", 5000}, {"to=ann", 100}, {"to=", 100},
-		{"path=/api/login", 3}, {"path=/api/x", 20}, {"path=/api/", 20}, {"path=/api", 40}, {"path=/", 40},
+		{"database=users", 500},
+		{"database=default", 499},
+		{"database=other", 0},
+		{"database=", 0},
+		{"to=vip", 5000},
+		{"to=ann", 100},
+		{"to=", 100},
+		{"path=/api/login", 3},
+		{"path=/api/x", 20},
+		{"path=/api/", 20},
+		{"path=/api", 40},
+		{"path=/", 40},
 		{"path=/api/v2/x", 20}, // of two prefixes the first in the file
-		{"message=marketing", 0}, {"message=marketing number=49", 5}, {"message=marketing number=+155", 6}, {"message=marketing number=+155 hour=1", 7},
-		{"message=marketing number=49 hour=1", 0}, {"number=49", 0}, {"message=other number=49", 0},
-		{"both=x", 8}, {"both=x deep=y", 9}, {"both=x other=y", 0}, {"both=x deep=y more=z", 0},
+		{"message=marketing", 0},
+		{"message=marketing number=49", 5},
+		{"message=marketing number=+155", 6},
+		{"message=marketing number=+155 hour=1", 7},
+		{"message=marketing number=49 hour=1", 0},
+		{"number=49", 0},
+		{"message=other number=49", 0},
+		{"both=x", 8},
+		{"both=x deep=y", 9},
+		{"both=x other=y", 0},
+		{"both=x deep=y more=z", 0},
 	} {
 		out, err := s.Decide(&rls.RateLimitRequest{Domain: "edge", Descriptors: []*ratelimit.RateLimitDescriptor{desc(strings.Fields(c.entries)...)}})
 		if err != nil || out.GetOverallCode() != rls.RateLimitResponse_OK || out.GetStatuses()[0].GetCurrentLimit().GetRequestsPerUnit() != c.quota {

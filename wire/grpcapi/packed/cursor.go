@@ -1,6 +1,7 @@
 package packed
 
 import (
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -132,7 +133,7 @@ func readEvent(b []byte, e, like *parley.Event) bool {
 		case textTag(eventExtensions):
 			c.bad = !readExtension(c.text, e) || c.bad
 		case textTag(eventData):
-			e.Data = c.text[:len(c.text):len(c.text)]
+			e.Data = slices.Clip(c.text)
 		default:
 			c.bad = true
 		}
