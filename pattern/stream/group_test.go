@@ -341,6 +341,23 @@ func TestDelete(t *testing.T) {
 	})
 }
 
+// TestDeletedInTheMiddle joins a group that is cleared and still listed: who asks to
+// be let into what is about to go waits, and if it does not go it is open again.
+func TestDeletedInTheMiddle(t *testing.T) {
+	fake(t, Options{}, func(r *rig) {
+		r.create("a", 1)
+		g := r.group("g")
+		if _, err := g.ask(r.ctx(), &request{Op: "clear"}); err != nil {
+			t.Fatal(err)
+		}
+		cleared := time.Now()
+		r.join(g, JoinRequest{Topics: []string{"a"}})
+		if waited := time.Since(cleared); waited < closingMillis*time.Millisecond || waited > 2*closingMillis*time.Millisecond {
+			t.Errorf("let in after %v", waited)
+		}
+	})
+}
+
 func TestReader(t *testing.T) {
 	fake(t, Options{}, func(r *rig) {
 		a := r.create("a", 2)

@@ -123,6 +123,9 @@ func (o *owner) step(op string) step {
 }
 
 func (o *owner) doJoin(tx *journal.Tx, now int64, r *request, out *answer) error {
+	if now < o.closing {
+		return &parley.Error{Code: parley.Unavailable, Field: "group", Detail: "the group is being deleted", Fix: "join again, which makes it anew", RetryAfter: 100 * time.Millisecond}
+	}
 	who := member{client: clip(r.Client, MaxClient), topics: r.Topics, session: r.Session, rebalance: r.Rebalance}
 	if err := o.join(tx, now, joining{ID: r.Member, Again: r.Again, member: who}, r.Tracks); err != nil {
 		return err
@@ -177,11 +180,15 @@ func (o *owner) doSeek(tx *journal.Tx, now int64, r *request, out *answer) error
 	return o.settle(tx, now)
 }
 
-func (o *owner) doClear(tx *journal.Tx, _ int64, r *request, _ *answer) error {
+func (o *owner) doClear(tx *journal.Tx, now int64, r *request, _ *answer) error {
 	if len(o.members) > 0 && !r.Force {
 		return &parley.Error{Code: parley.Conflict, Field: "group", Detail: "the group has members", Fix: "let them leave, or send force=true"}
 	}
-	return o.clearAll(tx)
+	if err := o.clearAll(tx); err != nil {
+		return err
+	}
+	o.closing = now + closingMillis
+	return nil
 }
 
 // assignment tells a member what is its own in the present generation.

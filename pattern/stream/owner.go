@@ -22,6 +22,7 @@ type owner struct {
 
 	*book
 	begun   bool
+	closing int64         // until when nobody joins, in milliseconds: the group is on its way off the list
 	told    uint64        // the version that changed was last closed for
 	changed chan struct{} // closed and replaced with each version
 }
@@ -30,6 +31,10 @@ var _ interface {
 	journal.Machine
 	journal.Timed
 } = (*owner)(nil)
+
+// closingMillis is how long a cleared group is closed, if it is on the list for that
+// long. Who joined before it is off would have to join once more.
+const closingMillis = 5000
 
 // own runs the group for one ownership.
 func own(ctx context.Context, g *Group, log parley.Log, s *shard.Owner) error {
@@ -76,6 +81,7 @@ func (o *owner) pass(tx *journal.Tx, now int64) error {
 	}
 	retired, err := o.expire(tx, now)
 	if retired {
+		o.closing = now + closingMillis
 		select {
 		case o.retired <- struct{}{}:
 		default:
