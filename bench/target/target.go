@@ -79,8 +79,9 @@ func serve(args []string) error {
 	}
 	at := make(chan server.Addresses, 1)
 	s, err := server.New(loaded.Config, server.Options{
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Started: func(a server.Addresses) { at <- a },
+		Log:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		HeapFloor: server.HeapFloor, // as in `parley serve`
+		Started:   func(a server.Addresses) { at <- a },
 	})
 	if err != nil {
 		return err
@@ -126,7 +127,7 @@ func measure(at server.Addresses) Stats {
 	measuredSystem += time.Duration(collected.Stime.Nano() - ru.Stime.Nano())
 	user := time.Duration(ru.Utime.Nano()) - m0
 	system := time.Duration(ru.Stime.Nano()) - m1
-	return Stats{HTTP: at.HTTP, GRPC: at.GRPC, Heap: m.HeapAlloc, Stack: m.StackInuse, Goroutines: runtime.NumGoroutine(), CPU: user + system, CPUSystem: system}
+	return Stats{HTTP: at.HTTP, GRPC: at.GRPC, Heap: m.HeapAlloc - server.HeapFloor, Stack: m.StackInuse, Goroutines: runtime.NumGoroutine(), CPU: user + system, CPUSystem: system}
 }
 
 // Server is a running server process.

@@ -13,7 +13,8 @@ import (
 func serverOptions(log *slog.Logger) server.Options {
 	return server.Options{
 		Version: version(), Log: log,
-		Console: console.Handler(),
-		Lab:     func(api http.Handler) http.Handler { return lab.New(lab.Options{Handler: api}) },
+		HeapFloor: server.HeapFloor, // the process does nothing else
+		Console:   console.Handler(),
+		Lab:       func(api http.Handler) http.Handler { return lab.New(lab.Options{Handler: api}) },
 	}
 }
