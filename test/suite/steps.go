@@ -82,7 +82,7 @@ func (b *bench) unit(ctx context.Context) error {
 }
 
 // fuzzTime is what one target gets.
-const fuzzTime = "1s"
+const fuzzTime = "700ms"
 
 // fuzz runs the targets one by one: each takes all cores. Those of a package are
 // built once.
