@@ -42,10 +42,10 @@ func TestBlocks(t *testing.T) {
 		end := rapid.SampledFrom([]error{io.EOF, errors.New("broken")}).Draw(t, "end")
 		sizes := rapid.SampledFrom([]int{0, 1, 500, 5000, 1 << 20})
 		one := sizes.Draw(t, "size")
-		s := &lines{source: "/in", in: io.NopCloser(&parts{text.String(), func() int { return max(one, 0) }, end})}
 		if one == 1 && text.Len() > 10_000 {
-			t.Skip() // it takes long
+			one = 500 // byte by byte it takes long
 		}
+		s := &lines{source: "/in", in: io.NopCloser(&parts{text.String(), func() int { return max(one, 0) }, end})}
 		if one == 0 && text.Len() > 0 {
 			if _, err := s.block(t.Context()); !errors.Is(err, io.ErrNoProgress) {
 				t.Fatal(err)
