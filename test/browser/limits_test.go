@@ -146,9 +146,8 @@ func TestConsoleLabLimits(t *testing.T) {
 	for _, look := range looks {
 		t.Run(look.name, func(t *testing.T) {
 			strategies := b.run(t, server.URL+"/lab?show=strategies", look.how)
-			// What is exact is tested in fake time; a browser shares the machine with whatever else runs, and a
-			// caller that hears late of the end of a window is seen in the next.
-			if got := strategies.figures("In a window"); got[0] <= 5 || got[0] > 10 || got[1] > 5 || got[2] > 9 || got[3] > 6 {
+			// What is exact is tested in fake time; a browser shares the machine with whatever else runs.
+			if got := strategies.figures("In a window"); got[0] <= 5 || got[0] > 10 || got[1] > 5 || got[2] > 9 || got[3] > 5 {
 				t.Errorf("let in within a window: %v, want up to twice the quota, the quota, a burst more, the quota", got)
 			}
 			if got := strategies.figures("Let in"); len(got) != 4 || strategies.count(".mark[data-ok=true]") != got[0]+got[1]+got[2]+got[3] {
