@@ -14,7 +14,8 @@ type Call struct {
 	Call       int     `json:"call"` // which caller, from 1
 	Try        int     `json:"try"`  // which request of the caller, from 1
 	Sent       float64 `json:"sent"`
-	Done       float64 `json:"done"` // when the head of the answer was there
+	Done       float64 `json:"done"`          // when the head of the answer was there
+	Let        float64 `json:"let,omitempty"` // when the server let it in
 	Status     int     `json:"status"`
 	RetryAfter int     `json:"retry_after,omitempty"` // seconds
 	Left       float64 `json:"left,omitempty"`        // when a guest left
@@ -54,8 +55,8 @@ type LimitFigures struct {
 	Refused  int    `json:"refused"`  // answers that refused
 	Requests int    `json:"requests"`
 	// Peak is the most that were let in within any span as long as a window, less the
-	// time that the slowest answer took to which nobody had to wait: so much later than
-	// it was let in a call may seem to be.
+	// time that the slowest answer took to which nobody had to wait: so long after its
+	// limit let it in the server may get to a call.
 	Peak int `json:"peak"`
 	// Inside is the most that were inside at once, of those who stay.
 	Inside int `json:"inside"`
@@ -100,7 +101,7 @@ func figuresOf(lane string, callers int, span float64, all []Call) LimitFigures 
 		}
 		f.Admitted++
 		waits = append(waits, time.Duration((c.Done-first[c.Call])*float64(time.Millisecond)))
-		ins, outs = append(ins, c.Done), append(outs, c.Left)
+		ins, outs = append(ins, c.Let), append(outs, c.Left)
 		f.Last = max(f.Last, c.Done)
 	}
 	f.Waited = latencyOf(waits)

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/parleyhq/parley/client"
 )
 
 // limitRun is one run of an experiment on its way.
@@ -86,13 +89,17 @@ func (r *limitRun) call(ctx context.Context, at *site, lane LimitLane, number in
 		one.Sent, one.Done, one.Status = milliseconds(sent.Sub(r.rec.start)), milliseconds(done.Sub(r.rec.start)), res.StatusCode
 		one.RetryAfter, _ = strconv.Atoi(res.Header.Get("Retry-After")) // 0 when there is none
 		if lane.visit == enters && res.StatusCode == http.StatusOK {
+			one.Let = one.Done
 			if left, stayed := stays(ctx, res.Body, t.stay); stayed {
 				one.Left = milliseconds(left.Sub(r.rec.start))
 			} else if ctx.Err() == nil {
 				one.Status = http.StatusServiceUnavailable // a stream that ends at once is how a browser is turned away
 			}
 		} else {
-			_, _ = io.Copy(io.Discard, res.Body) // so that the connection can be used again
+			body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16)) // to its end, so that the connection can be used again
+			if one.admitted() {
+				one.Let = letIn(body, r.rec.start, one.Done)
+			}
 		}
 		_ = res.Body.Close()
 		r.calls.add(one)
@@ -102,6 +109,23 @@ func (r *limitRun) call(ctx context.Context, at *site, lane LimitLane, number in
 		when = done.Add(time.Duration(one.RetryAfter) * time.Second)
 	}
 	return nil
+}
+
+// letIn is when the server made the event of an answer, in milliseconds from start:
+// its id is a UUID of version 7, which begins with the moment (RFC 9562 §5.7). The
+// caller hears of it later, by as much as the disk and a busy machine take, and of one
+// later than of the next. Without such an id it is when the caller heard.
+func letIn(body []byte, start time.Time, heard float64) float64 {
+	var answer struct{ Events []client.Placed }
+	if json.Unmarshal(body, &answer) != nil || len(answer.Events) != 1 || len(answer.Events[0].ID) != 36 || answer.Events[0].ID[14] != '7' {
+		return heard
+	}
+	id := answer.Events[0].ID
+	made, err := strconv.ParseInt(id[:8]+id[9:13], 16, 64)
+	if err != nil {
+		return heard
+	}
+	return min(milliseconds(time.UnixMilli(made).Sub(start)), heard)
 }
 
 // request publishes an event, or opens a stream.

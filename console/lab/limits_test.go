@@ -209,12 +209,27 @@ func FuzzParseLimitRequest(f *testing.F) {
 	})
 }
 
+func TestLetIn(t *testing.T) {
+	start := time.UnixMilli(0x01a20e72a2d3 - 40)
+	for answer, want := range map[string]float64{
+		`{"events":[{"id":"01a20e72-a2d3-7803-b433-050a84264232"}]}`: 40,
+		`{"events":[{"id":"01a20e72-a3d3-7803-b433-050a84264232"}]}`: 90, // no later than it was heard of
+		`{"events":[{"id":"01a20e72-a2d3-4803-b433-050a84264232"}]}`: 90,
+		`{"events":[{"id":"01a20e72-x2d3-7803-b433-050a84264232"}]}`: 90,
+		`{"events":[{"id":"7"}]}`:                                    90, `{"events":[]}`: 90, `{`: 90,
+	} {
+		if got := letIn([]byte(answer), start, 90); got != want {
+			t.Errorf("%s: %v, want %v", answer, got, want)
+		}
+	}
+}
+
 func TestFiguresOfCalls(t *testing.T) {
 	calls := []Call{
 		{Lane: "a", Call: 1, Try: 1, Sent: 0, Done: 1, Status: 429, RetryAfter: 1},
-		{Lane: "b", Call: 1, Try: 1, Sent: 0, Done: 1, Status: 201},
-		{Lane: "a", Call: 2, Try: 1, Sent: 5, Done: 6, Status: 201},
-		{Lane: "a", Call: 1, Try: 2, Sent: 1001, Done: 1002, Status: 201},
+		{Lane: "b", Call: 1, Try: 1, Sent: 0, Done: 1, Let: 1, Status: 201},
+		{Lane: "a", Call: 2, Try: 1, Sent: 5, Done: 6, Let: 6, Status: 201},
+		{Lane: "a", Call: 1, Try: 2, Sent: 1001, Done: 1002, Let: 1002, Status: 201},
 	}
 	want := LimitFigures{Lane: "a", Calls: 3, Admitted: 2, Refused: 1, Requests: 3, Peak: 1, Waited: Latency{P50: 1, P99: 1002, Max: 1002}, Last: 1002}
 	if got := figuresOf("a", 3, 990, calls); got != want {
@@ -226,7 +241,7 @@ func TestFiguresOfCalls(t *testing.T) {
 	if few, many := slack(1000, nil, nil), slack(1000, nil, []Call{{Done: 900}}); few != 10 || many != 500 {
 		t.Errorf("a slack of %v and %v", few, many)
 	}
-	guests := []Call{{Lane: "c", Call: 1, Try: 1, Done: 1, Status: 200, Left: 5}, {Lane: "c", Call: 2, Try: 1, Done: 2, Status: 200, Left: 4}, {Lane: "c", Call: 3, Try: 1, Done: 4, Status: 200, Left: 9}}
+	guests := []Call{{Lane: "c", Call: 1, Try: 1, Done: 1, Let: 1, Status: 200, Left: 5}, {Lane: "c", Call: 2, Try: 1, Done: 2, Let: 2, Status: 200, Left: 4}, {Lane: "c", Call: 3, Try: 1, Done: 4, Let: 4, Status: 200, Left: 9}}
 	if got := figuresOf("c", 3, 1000, guests).Inside; got != 2 {
 		t.Errorf("%d inside at once, want 2", got)
 	}

@@ -86,7 +86,7 @@ func TestConsoleLimitsAreChanged(t *testing.T) {
 			t.Errorf("publish %d: %d, want %d", i, code, want)
 		}
 	}
-	p.shows("127.0.0.1")
+	rig.Eventually(t, "the caller among the keys", func() bool { return p.row("127.0.0.1") != "" })
 	p.press("e")
 	p.shows("Change per-ip")
 	p.fill("dialog input[required]", "1000/1s")

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 
 export interface Shortcut {
   keys: string; // 'f', '/', 'g t'
@@ -10,9 +10,9 @@ export interface Shortcut {
 /** The shortcuts that hold now; the help overlay lists them. */
 export const shortcuts = signal<Shortcut[]>([]);
 
-/** Adds shortcuts for as long as a component is there. */
+/** Adds shortcuts for as long as a component is there: from the moment it is drawn, for a key may come before the next frame. */
 export function useKeys(make: () => Shortcut[], inputs: unknown[] = []): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const mine = make();
     shortcuts.value = [...shortcuts.value, ...mine];
     return () => {
