@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,8 @@ var (
 	length = flag.Duration("for", 3*time.Second, "length of one measurement")
 	rounds = flag.Int("rounds", 3, "measurements of each; the median counts")
 	only   = flag.String("only", "", "peers whose names contain this")
+	sizes  = flag.String("size", "", "this payload alone, in bytes: 100 or 1024")
+	shape  = flag.String("window", "", "this window alone, such as 64x1")
 	dir    = flag.String("dir", "", "folder on the disk to measure; default a temporary one")
 	start  = flag.Float64("start", 0, "instead: GB of a log whose server is killed under load, and started again")
 )
@@ -72,6 +75,9 @@ func run() error {
 	}
 	for _, size := range []int{100, 1024} {
 		for _, w := range windows {
+			if *sizes != "" && *sizes != strconv.Itoa(size) || *shape != "" && *shape != fmt.Sprintf("%dx%d", w.producers, w.outstanding) {
+				continue
+			}
 			fmt.Printf("\npayload %d B, window %d × %d\n", size, w.producers, w.outstanding)
 			fmt.Printf("  %-34s %12s %12s %12s %14s\n", "", "events/s", "p50", "p99", "server CPU s/M")
 			for _, p := range peers() {

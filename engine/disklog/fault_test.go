@@ -1,12 +1,15 @@
 package disklog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,6 +100,7 @@ func TestFailedSegments(t *testing.T) {
 		"create":        {Kind: vfs.OpCreate, Path: "*.seg", Times: 1},
 		"write":         {Kind: vfs.OpWrite, Path: "*.seg", Times: 1},
 		"flush":         {Kind: vfs.OpSync, Path: "*.seg", Times: 1, Fault: vfs.FailSync(errDisk)},
+		"write back":    {Kind: vfs.OpWriteBack, Path: "*.seg", Times: 1},
 		"directory":     {Kind: vfs.OpSyncDir, Path: "seg", Times: 1},
 		"meta":          {Kind: vfs.OpRename, Path: "meta.b", Skip: 1, Times: 1},
 		"next log file": {Kind: vfs.OpPreallocate, Path: "*.wal", Skip: 1, Times: 1},
@@ -104,15 +108,30 @@ func TestFailedSegments(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				disk := vfs.NewMem()
-				l := open(t, vfs.NewFaulty(disk, rule), tiny())
+				o, size := tiny(), 8_000
+				if rule.Kind == vfs.OpWriteBack { // of large segments alone
+					o.LogBytes, size = 3*segmentBuffer, segmentBuffer/2
+				}
+				faulty := vfs.NewFaulty(disk, rule)
+				var met atomic.Int64
+				faulty.Hook(func(op vfs.Op) error {
+					if hit, _ := path.Match(rule.Path, path.Base(cmp.Or(op.To, op.Name))); hit && op.Kind == rule.Kind {
+						met.Add(1)
+					}
+					return nil
+				})
+				l := open(t, faulty, o)
 				stop := run(t, l)
 				h := newHistory()
 				for i := range 20 {
-					h.again(t, l, fmt.Sprint("v", i, strings.Repeat("z", 8000)), name("a"))
+					h.again(t, l, fmt.Sprint("v", i, strings.Repeat("z", size)), name("a"))
 				}
 				h.check(t, l)
 				if err := l.core.Load().settle(t.Context()); err != nil {
 					t.Fatal(err)
+				}
+				if met.Load() <= rule.Skip {
+					t.Fatal("nothing failed")
 				}
 				h.check(t, l)
 				crashed := disk.CrashClone(0, nil)

@@ -306,9 +306,15 @@ func (w *segmentWriter) reserve(batches []entry) error {
 	return w.f.Preallocate(size)
 }
 
+// write takes bytes. The disk gets those of a large segment buffer by buffer, or what
+// the last Sync left to it at once would stand before the flushes of the log.
 func (w *segmentWriter) write(b []byte) error {
 	if len(w.buf) > 0 && len(w.buf)+len(b) > segmentBuffer {
+		at := w.off
 		if err := w.flush(); err != nil {
+			return err
+		}
+		if err := vfs.WriteBack(w.f, at, w.off-at); err != nil {
 			return err
 		}
 	}

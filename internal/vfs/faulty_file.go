@@ -76,6 +76,10 @@ func (f *faultyFile) dropUnsynced() {
 	}
 }
 
+func (f *faultyFile) WriteBack(off, n int64) error {
+	return f.fs.do(Op{Kind: OpWriteBack, Name: f.name, Off: off, Len: int(n)}, func() error { return WriteBack(f.File, off, n) })
+}
+
 func (f *faultyFile) Truncate(size int64) error {
 	return f.grow(Op{Kind: OpTruncate, Name: f.name, Off: size}, f.File.Truncate)
 }

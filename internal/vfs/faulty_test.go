@@ -53,6 +53,7 @@ func TestEveryKindFails(t *testing.T) {
 		{vfs.OpRead, func() error { _, err := file.ReadAt(nil, 0); return err }},
 		{vfs.OpWrite, func() error { _, err := file.WriteAt([]byte("x"), 0); return err }},
 		{vfs.OpSync, file.Sync},
+		{vfs.OpWriteBack, func() error { return vfs.WriteBack(file, 0, 1) }},
 		{vfs.OpTruncate, func() error { return file.Truncate(9) }},
 		{vfs.OpPreallocate, func() error { return file.Preallocate(9) }},
 		{vfs.OpRename, func() error { return f.Rename("a", "c") }},

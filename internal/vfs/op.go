@@ -16,6 +16,7 @@ const (
 	OpRead                         // ReadAt
 	OpWrite                        // WriteAt
 	OpSync                         // File.Sync
+	OpWriteBack                    // WriteBack of a file
 	OpTruncate                     // Truncate
 	OpPreallocate                  // Preallocate
 	OpRename
@@ -29,7 +30,7 @@ const (
 )
 
 var kindNames = [...]string{
-	"open", "create", "read", "write", "sync", "truncate", "preallocate",
+	"open", "create", "read", "write", "sync", "writeback", "truncate", "preallocate",
 	"rename", "remove", "mkdir", "list", "syncdir", "lock",
 }
 
@@ -50,8 +51,8 @@ type Op struct {
 	Kind  Kind   // exactly one
 	Name  string // of the file, as it was opened, or of the directory
 	To    string // OpRename: the new name
-	Off   int64  // OpRead, OpWrite: offset; OpTruncate, OpPreallocate: the size
-	Len   int    // OpRead, OpWrite: length in bytes
+	Off   int64  // OpRead, OpWrite, OpWriteBack: offset; OpTruncate, OpPreallocate: the size
+	Len   int    // OpRead, OpWrite, OpWriteBack: length in bytes
 }
 
 // String describes the call for a test's log.
@@ -60,7 +61,7 @@ func (o Op) String() string {
 	switch {
 	case o.Kind == OpRename:
 		s += " -> " + o.To
-	case o.Kind&(OpRead|OpWrite) != 0:
+	case o.Kind&(OpRead|OpWrite|OpWriteBack) != 0:
 		s += fmt.Sprintf(" %d+%d", o.Off, o.Len)
 	case o.Kind&(OpTruncate|OpPreallocate) != 0:
 		s += fmt.Sprintf(" %d", o.Off)
@@ -98,7 +99,7 @@ func (r Rule) matches(name string) bool {
 
 // canLie holds the calls that can pretend to have been carried out: those with
 // nothing to show.
-const canLie = OpWrite | OpSync | OpTruncate | OpPreallocate | OpRename | OpRemove | OpMkdir | OpSyncDir
+const canLie = OpWrite | OpSync | OpWriteBack | OpTruncate | OpPreallocate | OpRename | OpRemove | OpMkdir | OpSyncDir
 
 // Fault is what a Rule does to a call.
 type Fault struct {

@@ -199,6 +199,8 @@ type osFile struct{ *os.File }
 // Sync is described by File; how deep it goes depends on the platform.
 func (f *osFile) Sync() error { return dataSync(f.File) }
 
+func (f *osFile) WriteBack(off, n int64) error { return writeBack(f.File, off, n) }
+
 func (f *osFile) Preallocate(size int64) error { return f.extend(size, allocate) }
 
 // extend grows the file to size by reserve, or sparsely where that is unsupported.

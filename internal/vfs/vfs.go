@@ -126,6 +126,23 @@ func Free(fsys FS) (int64, error) {
 	return 0, errors.ErrUnsupported
 }
 
+// WriteBacker is the ability of a File to have the disk take written bytes now. Ask
+// with WriteBack.
+type WriteBacker interface {
+	WriteBack(off, n int64) error
+}
+
+// WriteBack returns once the disk has taken n bytes from off on that were written
+// before, so that a later Sync, of this file or of another, has less to wait for. It
+// makes nothing durable: that takes a Sync still, after which an error of either
+// means the same. It does nothing where the platform has no such call.
+func WriteBack(f File, off, n int64) error {
+	if w, ok := f.(WriteBacker); ok {
+		return w.WriteBack(off, n)
+	}
+	return nil
+}
+
 func pathError(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: name, Err: err}
 }
