@@ -63,9 +63,9 @@ func TestHolds(t *testing.T) {
 		if _, err := other.Holds(t.Context()); parley.CodeOf(err) != parley.Unavailable || err == nil {
 			t.Fatalf("while nobody owns them: %v", err)
 		}
-		<-time.After(holdForget)
+		<-time.After(topic.OwnerForget)
 		if holds, err := other.Holds(t.Context()); err != nil || len(holds) != 0 {
-			t.Fatalf("after %s: %+v, %v", holdForget, holds, err)
+			t.Fatalf("after %s: %+v, %v", topic.OwnerForget, holds, err)
 		}
 	})
 }

@@ -49,6 +49,7 @@ type Registry struct {
 	opt  RegistryOptions
 	roll *roll.Roll // of RegistryStream
 
+	holders topic.Owners
 	mu      sync.Mutex // never held over a call that can wait
 	catalog catalog
 	entries map[string]*listed
@@ -61,7 +62,6 @@ type listed struct {
 	end     context.CancelCauseFunc
 	running chan struct{} // closed when Run has it no more, and of a deleted queue nothing is left; nil = Run has not got it
 	err     error         // what kept the remains from being removed
-	silent  time.Time     // since when Holds cannot ask its owner; zero: it can
 }
 
 // NewRegistry makes a registry over a log; the host runs its queues. Errors:
@@ -88,6 +88,7 @@ func NewRegistry(log parley.Log, host shard.Host, o RegistryOptions) (*Registry,
 	}
 	o.Fixed = fixed
 	r := &Registry{log: log, host: host, opt: o, catalog: catalog{numbers: map[string]uint64{}}, entries: map[string]*listed{}}
+	r.holders.Logger = o.Logger
 	r.roll = roll.New(log, roll.Options{Stream: RegistryStream, Lock: &r.mu, Take: r.take, ID: topic.NewID, Now: o.Now, Logger: o.Logger})
 	return r, nil
 }

@@ -31,7 +31,6 @@ type entry struct {
 	checked   *checked
 	trouble   string                     // why it cannot be run here
 	owned     map[int]context.CancelFunc // parts that this node has, and what ends that
-	silent    map[int]time.Time          // parts whose owners cannot be asked for holds, since when
 }
 
 // checked is a definition that was read, for one effective revision.

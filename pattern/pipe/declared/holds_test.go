@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/topic"
 )
 
 // TestHoldsOfAllNodes: whoever asks is told what every part of a pipe has yet to read,
@@ -65,7 +66,7 @@ func TestAnOwnerThatCannotBeAsked(t *testing.T) {
 		if _, err := o.Holds(t.Context()); parley.CodeOf(err) != parley.Timeout && parley.CodeOf(err) != parley.Unavailable {
 			t.Fatal(err)
 		}
-		settle(holdForget)
+		settle(topic.OwnerForget)
 		if _, err := o.Holds(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -50,6 +50,8 @@ type Registry struct {
 	opt  Options
 	roll *roll.Roll // of RegistryStream
 
+	holders topic.Owners
+
 	mu      sync.Mutex // never held over a call that can wait
 	catalog catalog
 	entries map[string]*entry
@@ -76,6 +78,7 @@ func NewRegistry(log parley.Log, host shard.Host, o Options) (*Registry, error) 
 		o.Logger = slog.Default()
 	}
 	r := &Registry{log: log, host: host, opt: o, catalog: catalog{pipes: map[string]record{}}, entries: map[string]*entry{}}
+	r.holders.Logger = o.Logger
 	r.roll = roll.New(log, roll.Options{Stream: RegistryStream, Lock: &r.mu, Take: r.take, ID: topic.NewID, Now: o.Now, Logger: o.Logger})
 	return r, nil
 }
