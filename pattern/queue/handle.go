@@ -33,7 +33,7 @@ type request struct {
 type answer struct {
 	Granted  []granted  `json:"granted,omitempty"`
 	Problems []*problem `json:"problems,omitempty"` // one for each settlement or id; null is none
-	IDs      []int64    `json:"ids,omitempty"`
+	IDs      []int64    `json:"ids,omitempty"`      // or places; one for each id
 	Jobs     []shown    `json:"jobs,omitempty"`
 	N        int64      `json:"n,omitempty"`
 	Stats    *Stats     `json:"stats,omitempty"`
@@ -110,6 +110,8 @@ func (o *owner) serve(ctx context.Context, r *request) (answer, error) {
 		return o.result(ctx, r)
 	case "outcome":
 		return o.outcome(ctx, r)
+	case "places":
+		return o.places(ctx, r)
 	case "peek":
 		return o.peek(ctx, r)
 	case "stats":

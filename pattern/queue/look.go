@@ -35,6 +35,32 @@ func (o *owner) peek(ctx context.Context, r *request) (out answer, err error) {
 	return out, err
 }
 
+// places tells where some jobs are now, each in turn, with 0 for one that is gone.
+// Nothing is cut: whoever asks takes a job that is still where it was not found for
+// lost. A place goes only after the copy of its job has been taken in, so there is
+// nothing to wait for.
+func (o *owner) places(ctx context.Context, r *request) (out answer, err error) {
+	err = o.do(ctx, func(*journal.Tx, int64) error {
+		out.IDs = make([]int64, len(r.IDs))
+		for i, id := range r.IDs {
+			out.IDs[i] = o.placeOf(id)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// placeOf gives the place of a job's event, 0 when there is no such job.
+func (m *machine) placeOf(id int64) int64 {
+	switch e := m.entries[id]; {
+	case e != nil:
+		return e.place
+	case m.initial(id):
+		return id
+	}
+	return 0
+}
+
 // mostShown bounds, about, the bytes of what one answer shows, so that it fits a
 // message between nodes.
 const mostShown = 256 << 10

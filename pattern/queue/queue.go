@@ -340,12 +340,13 @@ func (q *Queue) events(ctx context.Context, list []granted, got func(i int, s st
 	return nil
 }
 
-// moved finds out which of some jobs are elsewhere by now, and notes where.
+// moved finds out which of some jobs are elsewhere by now, and notes where. A job is
+// where it was only if the owner says so: an answer that leaves some out is none.
 func (q *Queue) moved(ctx context.Context, list []granted, which []int) (out []int, err error) {
 	if len(which) == 0 {
 		return nil, nil
 	}
-	r := request{Op: "peek"}
+	r := request{Op: "places"}
 	for _, i := range which {
 		r.IDs = append(r.IDs, list[i].ID)
 	}
@@ -353,12 +354,13 @@ func (q *Queue) moved(ctx context.Context, list []granted, which []int) (out []i
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range a.Jobs {
-		for _, i := range which {
-			if list[i].ID == int64(s.ID) && list[i].Place != s.Place {
-				list[i].Place = s.Place
-				out = append(out, i)
-			}
+	if len(a.IDs) != len(which) {
+		return nil, parley.Errorf(parley.Internal, "the queue's owner tells %d places of %d jobs", len(a.IDs), len(which))
+	}
+	for k, i := range which {
+		if at := a.IDs[k]; at != 0 && at != list[i].Place {
+			list[i].Place = at
+			out = append(out, i)
 		}
 	}
 	return out, nil
