@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/engine/memlog"
 )
 
 // pass has n jobs come and go, ahead of all others.
@@ -77,5 +79,75 @@ func TestCopiedBeforeTheyAreRead(t *testing.T) {
 		if s := r.stats(); own != n || len(got) != n || s.Leased != n || s.Dead != 0 {
 			t.Fatalf("of %d jobs %d were found with their terms, and %d handed out: %+v", n, own, len(got), s)
 		}
+	})
+}
+
+// holdingLog holds one read of a stream back, whatever becomes of its caller.
+type holdingLog struct {
+	parley.Log
+	stream string
+	next   chan struct{} // a token: the next read is held
+	held   chan struct{} // a token: one is
+	free   chan struct{} // closed: it goes on
+}
+
+func holding(stream string) *holdingLog {
+	return &holdingLog{
+		Log: memlog.New(memlog.Options{}), stream: stream,
+		next: make(chan struct{}, 1), held: make(chan struct{}, 1), free: make(chan struct{}),
+	}
+}
+
+func (l *holdingLog) Read(ctx context.Context, at parley.Place, n int) (parley.Run, error) {
+	if at.Stream.Name == l.stream {
+		select {
+		case <-l.next:
+			l.held <- struct{}{}
+			<-l.free
+			ctx = context.WithoutCancel(ctx)
+		default:
+		}
+	}
+	return l.Log.Read(ctx, at, n)
+}
+
+// TestLetterOfACopiedJob: a dead job that is copied forward just when its letter is to
+// be written has one nevertheless, one.
+func TestLetterOfACopiedJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := holding("$queue.emails.jobs")
+		withTopics(t, log, func(r *rig) {
+			r.enqueue(Job{Event: parley.Event{ID: "poor"}})
+			poor := r.one(LeaseRequest{})
+			// Behind it are so many that it is copied when they are done.
+			var rest [][]Lease
+			for range 10 {
+				jobs := make([]Job, 1000)
+				for i := range jobs {
+					jobs[i] = text("x")
+				}
+				r.enqueue(jobs...)
+				rest = append(rest, r.lease(LeaseRequest{Max: 1000}))
+			}
+			synctest.Wait()
+			log.next <- struct{}{}
+			r.must(r.Dead(r.ctx(), poor.Token, "bad"))
+			<-log.held
+			for _, list := range rest {
+				r.ack(list)
+			}
+			synctest.Wait()
+			if _, err := log.Log.Read(r.ctx(), parley.Place{Stream: r.jobs, At: parley.Position(poor.ID)}, 1); parley.CodeOf(err) != parley.Trimmed {
+				t.Fatalf("nothing was copied and trimmed: %v", err)
+			}
+			close(log.free)
+			synctest.Wait()
+			if letters := r.read("emails.dead"); len(letters) != 1 || letters[0].ID != "poor" || letters[0].Extensions[LetterJob] != poor.ID.String() {
+				t.Fatalf("letters %+v", letters)
+			}
+			if s := r.stats(); s.Dead != 1 || s.Done != 10_000 {
+				t.Fatalf("stats %+v", s)
+			}
+		})
 	})
 }

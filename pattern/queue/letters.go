@@ -83,16 +83,39 @@ func (o *owner) tellSome(ctx context.Context) (int, error) {
 			}
 		}
 	}
-	return len(list), o.do(ctx, func(tx *journal.Tx, _ int64) error {
+	return len(list), o.noteTold(ctx, list, events)
+}
+
+// noteTold notes which dead jobs need no letter any more: those that were published,
+// and those whose event is lost. One that was not found and is elsewhere by now was
+// copied forward meanwhile: it stays, and is looked for again.
+func (o *owner) noteTold(ctx context.Context, list []letter, published map[int64]stored) error {
+	var lost []int64
+	err := o.do(ctx, func(tx *journal.Tx, _ int64) error {
 		var told []int64
 		for _, l := range list {
 			id := int64(l.ID)
-			if e := o.entries[id]; e != nil && e.phase == phaseDead && e.more.deaths == l.deaths {
-				told = append(told, id)
+			e := o.entries[id]
+			if e == nil || e.phase != phaseDead || e.more.deaths != l.deaths {
+				continue
 			}
+			if _, there := published[l.Place]; !there {
+				if e.place != l.Place {
+					continue
+				}
+				lost = append(lost, id)
+			}
+			told = append(told, id)
+		}
+		if len(told) == 0 {
+			return nil
 		}
 		return tx.Move(encodeIDs(moveTold, told))
 	})
+	for _, id := range lost {
+		o.q.opt.Logger.Warn("a dead job whose event is lost is not published", slog.String("queue", o.q.name), slog.Int64("job", id))
+	}
+	return err
 }
 
 func (b *book) untoldJobs(n int) (list []letter) {
