@@ -12,8 +12,16 @@
 //	| shorter       | the owner's memory        | a new owner begins anew: a key gets one     |
 //	|               |                           | burst more at most                          |
 //
-// Refusals and looks store nothing. An owner that was deposed, or cannot reach the
-// log, stops answering within the lapse of its fence.
+// Refusals and looks store nothing of their own. An owner that was deposed, or
+// cannot reach the log, stops answering within the lapse of its fence.
+//
+// # Many keys
+//
+// A limit counts up to 131,072 keys apart, or as many as fit in 64 MB; further ones
+// share one count. Keys that time has restored make room: the owner looks for them
+// when the keys have doubled, and in a full table at most once a minute, so that a
+// flood of keys is over for the others about a minute after its window. It drops
+// them by a move, and by nothing else, so that every owner knows the same keys.
 //
 // A check whose outcome is not known (an error with the code Unknown) may have
 // taken its units. Asking again then takes them twice: it errs against the caller,

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"time"
 
 	"github.com/parleyhq/parley/base/journal"
@@ -20,7 +19,6 @@ const (
 	// one count while so many are limited.
 	maxKeys  = 1 << 17
 	maxState = 64 << 20 // bytes of the keys of one limit: sliding logs have long ones
-	minSweep = 1024
 )
 
 // keyHash names a key: the counts of a key must be found by every owner, so it has
@@ -36,9 +34,10 @@ func hashOf(key string) keyHash {
 	return h
 }
 
-// move is one change: a limit that is new or other, or units taken or given back.
+// move is one change: a limit that is new, other or gone, keys that are forgotten,
+// or units taken or given back.
 type move struct {
-	Op       string  `json:"op"` // "limit", opTake or opBack
+	Op       string  `json:"op"` // opLimit, opDrop, opSweep, opTake or opBack
 	Name     string  `json:"name"`
 	Limit    string  `json:"limit,omitempty"`
 	Revision int64   `json:"rev,omitempty"`
@@ -48,7 +47,8 @@ type move struct {
 
 const (
 	opLimit = "limit"
-	opDrop  = "drop" // a limit that nobody has spent anything of
+	opDrop  = "drop"  // a limit that nobody has spent anything of
+	opSweep = "sweep" // the keys that time has restored
 )
 
 // book is the counts of long windows: a journal.Machine. It is pure.
@@ -60,7 +60,12 @@ type account struct {
 	text     string
 	revision int64
 	keys     map[keyHash][]uint64
-	sweepAt  int // keys at which those that time has restored are dropped
+	most     int // keys that are counted apart
+
+	// When the owner looks for keys to drop. Moves depend on them, the state does
+	// not: another owner has its own.
+	sweepAt int           // keys from which on
+	swept   time.Duration // when it did last
 }
 
 func newBook() *book { return &book{limits: map[string]*account{}} }
@@ -74,7 +79,10 @@ func newAccount(text string, revision int64) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &account{rule: rule, text: text, revision: revision, keys: map[keyHash][]uint64{}, sweepAt: minSweep}, nil
+	a := &account{rule: rule, text: text, revision: revision, keys: map[keyHash][]uint64{}}
+	a.most = min(maxKeys, maxState/(8*max(1, rule.Words())))
+	a.sweepAt = min(minSweep, a.most)
+	return a, nil
 }
 
 // since is a move's time for a rule.
@@ -98,6 +106,8 @@ func (b *book) Apply(m journal.Move) error {
 	switch {
 	case a == nil:
 		return fmt.Errorf("sharded: move %d is of a limit that is not there: %q", m.Number, v.Name)
+	case v.Op == opSweep:
+		a.sweep(now)
 	case v.Op == opTake:
 		cell := a.cell(v.Key, now)
 		if d := a.rule.Take(cell, now, v.Cost); !d.OK {
@@ -137,16 +147,6 @@ func (b *book) define(v move, now time.Duration) error {
 	return nil
 }
 
-// unused names a limit whose keys time has restored: it is as good as never asked.
-func (b *book) unused(now time.Duration) (name string, ok bool) {
-	for name, a := range b.limits {
-		if a.sweep(now); len(a.keys) == 0 {
-			return name, true
-		}
-	}
-	return "", false
-}
-
 var errTooMany = errors.New("sharded: there are 1000 limits in this shard, as many as can be")
 
 // cell is the state of a key, made if there is none.
@@ -154,9 +154,7 @@ func (a *account) cell(h keyHash, now time.Duration) []uint64 {
 	if c := a.keys[h]; c != nil {
 		return c
 	}
-	if len(a.keys) >= a.sweepAt {
-		a.sweep(now)
-	}
+	a.contain(h, now)
 	c := a.state(h)
 	a.keys[h] = c
 	return c
@@ -174,17 +172,11 @@ func (a *account) state(h keyHash) []uint64 {
 	return c
 }
 
-// sweep drops the keys that time has restored: they are as good as never seen.
-func (a *account) sweep(now time.Duration) {
-	maps.DeleteFunc(a.keys, func(_ keyHash, c []uint64) bool { return a.rule.Idle(c, now) })
-	a.sweepAt = max(minSweep, 2*len(a.keys))
-}
-
 // place says under which hash a key is counted now: its own, or the shared one when
 // there are too many. It is part of the move, so that it is the same at a replay.
 func (a *account) place(key string) keyHash {
 	h := hashOf(key)
-	if a.keys[h] != nil || len(a.keys) < min(maxKeys, maxState/(8*max(1, a.rule.Words()))) {
+	if a.keys[h] != nil || len(a.keys) < a.most {
 		return h
 	}
 	return sharedKey
@@ -283,6 +275,6 @@ func (a *account) restore(part []byte) error {
 		}
 		a.keys[keyHash(part[:16])] = c
 	}
-	a.sweepAt = max(minSweep, 2*len(a.keys))
+	a.sweepAt = a.room()
 	return nil
 }

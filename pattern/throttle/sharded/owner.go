@@ -33,11 +33,20 @@ func Own(ctx context.Context, log parley.Log, stream parley.Stream, own *shard.O
 
 // owner answers at the node that owns the counts. Its maps are touched in the
 // journal's goroutine only, which also refuses answers of an owner that is late.
+// The book changes by moves alone.
 type owner struct {
 	journal *journal.Journal
 	book    *book
 	short   map[string]*brief
-	asked   uint64 // requests about short windows
+	asked   uint64        // requests about short windows
+	full    time.Duration // when no limit of the book was found unused, or 0
+}
+
+// turn is what an owner has in hand while it answers: a journal.Tx.
+type turn interface {
+	Now() time.Time
+	Move(data []byte) error
+	Lazy(data []byte) error
 }
 
 // brief is a limit with a short window.
@@ -70,39 +79,32 @@ func (o *owner) serve(ctx context.Context, b []byte) ([]byte, error) {
 }
 
 // long answers from the book. What is given is durable before it is told.
-func (o *owner) long(tx *journal.Tx, r request) (reply, error) {
-	a := o.book.limits[r.Name]
-	if a == nil || r.Revision > a.revision && r.Limit != a.text {
-		if a == nil && len(o.book.limits) >= maxLimits {
-			name, ok := o.book.unused(since(tx.Now()))
-			if !ok {
-				return reply{}, overloaded()
-			}
-			if err := o.move(tx, move{Op: opDrop, Name: name}); err != nil {
-				return reply{}, err
-			}
-		}
-		if err := o.move(tx, move{Op: opLimit, Name: r.Name, Limit: r.Limit, Revision: r.Revision}); err != nil {
-			return reply{}, err
-		}
-		a = o.book.limits[r.Name]
+func (o *owner) long(tx turn, r request) (reply, error) {
+	a, err := o.account(tx, r)
+	if err != nil {
+		return reply{}, err
 	}
 	now := since(tx.Now())
-	if len(a.keys) >= a.sweepAt {
-		a.sweep(now)
-	}
-	h := a.place(string(r.Key))
 	if r.Op == opBack {
+		h := a.place(string(r.Key))
 		if r.Cost > 0 && a.keys[h] != nil {
-			if err := o.move(tx, move{Op: opBack, Name: r.Name, Key: h, Cost: r.Cost}); err != nil {
+			if err := give(tx.Move, move{Op: opBack, Name: r.Name, Key: h, Cost: r.Cost}); err != nil {
 				return reply{}, err
 			}
 		}
 		return a.look(h, now, 0), nil
 	}
+	if a.crowded(now) && a.worth(now) {
+		// Lazy, as a refusal is told without waiting for it. What is taken after it
+		// is not stored without it.
+		if err := give(tx.Lazy, move{Op: opSweep, Name: r.Name}); err != nil {
+			return reply{}, err
+		}
+	}
+	h := a.place(string(r.Key))
 	out := a.look(h, now, r.Cost)
 	if r.Op == opTake && out.OK && r.Cost > 0 {
-		return out, o.move(tx, move{Op: opTake, Name: r.Name, Key: h, Cost: r.Cost})
+		return out, give(tx.Move, move{Op: opTake, Name: r.Name, Key: h, Cost: r.Cost})
 	}
 	if r.Op == opLook && out.OK && out.Remaining != throttle.Infinite {
 		out.Remaining += r.Cost // nothing was taken
@@ -110,12 +112,44 @@ func (o *owner) long(tx *journal.Tx, r request) (reply, error) {
 	return out, nil
 }
 
-func (o *owner) move(tx *journal.Tx, m move) error {
+// account is the limit that is asked for, made or changed if need be.
+func (o *owner) account(tx turn, r request) (*account, error) {
+	a := o.book.limits[r.Name]
+	if a != nil && (r.Revision <= a.revision || r.Limit == a.text) {
+		return a, nil
+	}
+	if a == nil && len(o.book.limits) >= maxLimits {
+		if err := o.dropUnused(tx); err != nil {
+			return nil, err
+		}
+	}
+	if err := give(tx.Move, move{Op: opLimit, Name: r.Name, Limit: r.Limit, Revision: r.Revision}); err != nil {
+		return nil, err
+	}
+	return o.book.limits[r.Name], nil
+}
+
+// dropUnused makes room for a limit. When there is none it does not look again for
+// a second: who asks for one limit too many must not make the others slow.
+func (o *owner) dropUnused(tx turn) error {
+	now := since(tx.Now())
+	if o.full != 0 && now-o.full < time.Second {
+		return overloaded()
+	}
+	name, ok := o.book.unused(now)
+	if !ok {
+		o.full = now
+		return overloaded()
+	}
+	return give(tx.Move, move{Op: opDrop, Name: name})
+}
+
+func give(to func([]byte) error, m move) error {
 	data, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return tx.Move(data)
+	return to(data)
 }
 
 // brief answers from memory.
