@@ -2,11 +2,9 @@ package sharded
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"time"
 
 	"github.com/parleyhq/parley/base/journal"
@@ -191,90 +189,4 @@ func (a *account) look(h keyHash, now time.Duration, n int64) reply {
 		out.Reset = more.RetryAfter
 	}
 	return out
-}
-
-// snapshotHead begins the part of each limit.
-type snapshotHead struct {
-	Name     string `json:"name"`
-	Limit    string `json:"limit"`
-	Revision int64  `json:"rev,omitempty"`
-}
-
-// Snapshot implements journal.Machine: for each limit one part that names it, and
-// parts of keys and their words.
-func (b *book) Snapshot() iter.Seq[[]byte] {
-	var parts [][]byte
-	for name, a := range b.limits {
-		head, err := json.Marshal(snapshotHead{name, a.text, a.revision})
-		if err != nil { // of strings and a number
-			continue
-		}
-		parts = append(parts, append([]byte{'l'}, head...))
-		part := []byte{'k'}
-		for h, c := range a.keys {
-			if len(part)+16+8*len(c) > journal.MaxPart {
-				parts, part = append(parts, part), []byte{'k'}
-			}
-			part = append(part, h[:]...)
-			for _, w := range c {
-				part = binary.BigEndian.AppendUint64(part, w)
-			}
-		}
-		if len(part) > 1 {
-			parts = append(parts, part)
-		}
-	}
-	return func(yield func([]byte) bool) {
-		for _, p := range parts {
-			if !yield(p) {
-				return
-			}
-		}
-	}
-}
-
-var errSnapshot = errors.New("sharded: a part of a snapshot is not understood")
-
-// Restore implements journal.Machine.
-func (b *book) Restore(parts iter.Seq[[]byte]) error {
-	*b = *newBook()
-	var at *account
-	for part := range parts {
-		switch {
-		case len(part) > 0 && part[0] == 'l':
-			var head snapshotHead
-			if err := json.Unmarshal(part[1:], &head); err != nil {
-				return err
-			}
-			var err error
-			if at, err = newAccount(head.Limit, head.Revision); err != nil {
-				return err
-			}
-			b.limits[head.Name] = at
-		case len(part) > 0 && part[0] == 'k' && at != nil:
-			if err := at.restore(part[1:]); err != nil {
-				return err
-			}
-		default:
-			return errSnapshot
-		}
-	}
-	return nil
-}
-
-func (a *account) restore(part []byte) error {
-	words := a.rule.Words()
-	size := 16 + 8*words
-	if len(part)%size != 0 {
-		return errSnapshot
-	}
-	for ; len(part) > 0; part = part[size:] {
-		c := make([]uint64, words)
-		for i := range c {
-			c[i] = binary.BigEndian.Uint64(part[16+8*i:])
-		}
-		a.keys[keyHash(part[:16])] = c
-	}
-	a.sweepAt = a.room()
-	return nil
 }
