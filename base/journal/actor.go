@@ -79,7 +79,10 @@ func (a *actor) take(c *call, now time.Time) {
 	}
 	tx := a.begin(now)
 	c.err = c.fn(tx)
-	c.moves, c.firm = tx.moves, tx.firm
+	if c.err != nil {
+		tx.drop()
+	}
+	c.moves, c.firm = tx.moves, tx.waits()
 	a.guard(tx)
 	answer := a.taken(c)
 	c.ran <- struct{}{}
@@ -141,7 +144,7 @@ func (a *actor) tick(now time.Time) {
 			tx := a.begin(now)
 			a.timed.Fire(tx)
 			a.guard(tx)
-			if tx.firm {
+			if tx.waits() {
 				a.firm = a.open // what is told later rests on it
 			}
 		}

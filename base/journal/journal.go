@@ -106,7 +106,7 @@ func (j *Journal) Term() uint64 { return j.start.term }
 // Do runs fn in the journal's goroutine, where it may read the machine and make
 // moves, and returns when what it did may be told: see the package's comment.
 // fn's error is part of the answer and waits like the rest; moves made before it
-// stand. fn must not wait for anything, nor call Do.
+// stand, writes that were to ride along are dropped. fn must not wait for anything, nor call Do.
 //
 // A Do before Run waits for it. When the context ends before fn has run, fn never
 // runs.

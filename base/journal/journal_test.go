@@ -197,6 +197,25 @@ func TestWritesRideAlong(t *testing.T) {
 		if err != nil || end != place.Base+1 {
 			t.Fatalf("the output ends at %d (%v), its last batch is at %d", end, err, place.Base)
 		}
+		late := errors.New("late")
+		for _, moves := range []bool{true, false} { // who fails has let nothing ride along
+			err := l.Do(t.Context(), func(tx *journal.Tx) error {
+				for range 3 {
+					if _, err := tx.Also(parley.Write{Stream: out, Batch: batch}); err != nil {
+						return err
+					}
+				}
+				if moves {
+					if err := tx.Move([]byte("add x 1")); err != nil {
+						return err
+					}
+				}
+				return late
+			})
+			if now, _ := log.End(t.Context(), out); !errors.Is(err, late) || now != end {
+				t.Errorf("moves %v: %v, and the output ends at %d, not at %d", moves, err, now, end)
+			}
+		}
 		for name, w := range map[string]parley.Write{
 			"conditional": {Stream: out, Expect: 3, Batch: batch},
 			"own stream":  {Stream: stream, Batch: batch},

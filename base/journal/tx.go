@@ -26,8 +26,9 @@ type Tx struct {
 	now   time.Time
 	moves int
 	bytes int
-	also  int
-	firm  bool
+	also  int  // writes that ride along, the last ones of the open group
+	rides int  // their bytes
+	firm  bool // a move that Do waits for
 }
 
 // Now is the time of the moves of this call: it is replayed with them.
@@ -65,7 +66,8 @@ func (tx *Tx) move(data []byte) error {
 }
 
 // Also lets a batch for another stream ride in the same Append as the moves of
-// this call: it is stored if and only if they are. The Do waits for it. Its
+// this call: it is stored if and only if they are, and not when the function fails,
+// whatever moves it made before. The Do waits for it. Its
 // Expect must be Any, since a comparison that fails would fail the moves of
 // everybody in the group; so must Once be zero, and the batch not empty. The
 // batch must stay as it is until the Do has returned.
@@ -89,6 +91,20 @@ func (tx *Tx) Also(w parley.Write) (*parley.Appended, error) {
 	g.places = append(g.places, place)
 	g.bytes += w.Batch.Size()
 	tx.also++
-	tx.firm = true
+	tx.rides += w.Batch.Size()
 	return place, nil
+}
+
+// waits says that what the call did may only be told when it is durable.
+func (tx *Tx) waits() bool { return tx.firm || tx.also > 0 }
+
+// drop takes back what the call let ride along.
+func (tx *Tx) drop() {
+	g := tx.a.open
+	n := len(g.also) - tx.also
+	clear(g.also[n:])
+	clear(g.places[n:])
+	g.also, g.places = g.also[:n], g.places[:n]
+	g.bytes -= tx.rides
+	tx.also, tx.rides = 0, 0
 }

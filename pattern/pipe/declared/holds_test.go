@@ -1,14 +1,18 @@
 package declared
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/base/shard"
 	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/engine/memlog"
 )
 
 // TestHoldsOfAllNodes: whoever asks is told what every part of a pipe has yet to read,
@@ -69,6 +73,62 @@ func TestAnOwnerThatCannotBeAsked(t *testing.T) {
 		settle(topic.OwnerForget)
 		if _, err := o.Holds(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// slowLog is a log that is slow to say what there is of topic a, once it is told to be.
+type slowLog struct {
+	*memlog.Log
+	slow atomic.Bool
+}
+
+func (l *slowLog) wait(s parley.Stream) {
+	if strings.HasPrefix(s.Name, "a") && l.slow.Load() {
+		<-time.After(time.Second) // whatever the caller's context says
+	}
+}
+
+func (l *slowLog) End(ctx context.Context, s parley.Stream) (parley.Position, error) {
+	at, err := l.Log.End(ctx, s)
+	l.wait(s)
+	return at, err
+}
+
+func (l *slowLog) Stat(ctx context.Context, s parley.Stream) (parley.Stats, error) {
+	st, err := l.Log.Stat(ctx, s)
+	l.wait(s)
+	return st, err
+}
+
+// TestHoldsEnd: a pipe that is deleted while it opens its source holds nothing.
+func TestHoldsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := &slowLog{Log: memlog.New(memlog.Options{})}
+		o := open(t, log, new(shard.Local), Options{})
+		_, err := o.topics.Create(t.Context(), "a", topic.Settings{MaxAge: time.Hour})
+		must(t, err)
+		o.put("p", "steps: 'topic a | topic b'")
+		settle(0)
+		o.publish("a", `{"n":1}`)
+		settle(time.Second)
+		must(t, o.Set(t.Context(), "p", Paused))
+		settle(time.Second)
+		log.slow.Store(true)
+		must(t, o.Set(t.Context(), "p", Running))
+		settle(100 * time.Millisecond)
+		must(t, o.Delete(t.Context(), "p"))
+		settle(time.Minute)
+		for _, e := range []string{`{"n":2}`, `{"n":3}`} {
+			o.publish("a", e)
+		}
+		settle(2 * time.Hour)
+		a, err := o.topics.Get("a")
+		must(t, err)
+		st, err := log.Stat(t.Context(), a.Partitions[0].Stream)
+		must(t, err)
+		if st.Earliest < 3 {
+			t.Errorf("after two of its one hour: %+v", st)
 		}
 	})
 }

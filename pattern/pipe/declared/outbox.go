@@ -280,6 +280,9 @@ func (o *owner) store(ctx context.Context, k kept, state []byte, adopt *adoption
 		}
 		writes = append(writes, more...)
 	}
+	if len(writes) > journal.MaxDoWrites {
+		return &parley.Error{Code: parley.TooLarge, Field: "events", Detail: "one step touches " + strconv.Itoa(len(writes)) + " partitions of its topics", Fix: "use fewer partitions"}
+	}
 	return o.journal.Do(ctx, func(tx *journal.Tx) error {
 		for _, w := range writes {
 			if _, err := tx.Also(w); err != nil {

@@ -58,9 +58,9 @@ func (e *entry) own(ctx context.Context, part int, s *shard.Owner) error {
 	o.meter.since = time.Now()
 	work, stop := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
+	defer e.r.opt.Topics.Release(o.holder()) // last: the worker holds until it has ended
 	defer tasks.Wait()
 	defer stop()
-	defer e.r.opt.Topics.Release(o.holder())
 	tasks.Go(func() { o.work(work) })
 	s.Handle(o.handle)
 	return j.Run(ctx)

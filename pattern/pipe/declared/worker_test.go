@@ -299,3 +299,30 @@ func TestBookKeepsItsState(t *testing.T) {
 	_, err := pack([]byte(fmt.Sprint(make([]int, 1<<20), memlog.New(memlog.Options{}))))
 	must(t, err)
 }
+
+// TestManyPartitions: a step that touches more partitions than one commit takes is made in
+// smaller ones, and nothing of it is stored twice.
+func TestManyPartitions(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := newOffice(t, Options{})
+		sinks := []string{"x", "y", "z"}
+		for _, name := range sinks {
+			_, err := o.topics.Create(t.Context(), name, topic.Settings{Partitions: 100})
+			must(t, err)
+		}
+		o.put("p", "steps: \"topic a | tee 'topic x' | tee 'topic y' | topic z\"")
+		settle(0)
+		var events []string
+		for i := range 600 {
+			events = append(events, fmt.Sprintf(`{"n":%d}`, i))
+		}
+		o.publish("a", events...)
+		settle(time.Minute)
+		for _, name := range sinks {
+			got := slices.Sorted(slices.Values(o.data(name)))
+			if !slices.Equal(got, slices.Sorted(slices.Values(events))) {
+				t.Errorf("%s has %d events, %d of them different", name, len(got), len(slices.Compact(got)))
+			}
+		}
+	})
+}
