@@ -10,6 +10,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/base/topic"
+	"github.com/parleyhq/parley/engine/memlog"
 )
 
 func TestEnqueueOnce(t *testing.T) {
@@ -287,6 +288,27 @@ func TestDeadLetter(t *testing.T) {
 		if _, err := topics.Get("$queue.emails.jobs"); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// TestNoDeadLetter: a queue that publishes no dead jobs rests while it has some, and
+// publishes them when it is to.
+func TestNoDeadLetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		withTopics(t, memlog.New(memlog.Options{}), func(r *rig) {
+			r.configure(Settings{DeadLetter: NoDeadLetter})
+			r.enqueue(text("x"))
+			r.must(r.Dead(r.ctx(), r.one(LeaseRequest{}).Token, "bad"))
+			synctest.Wait() // it would not return while something goes on
+			if letters := r.read("emails.dead"); len(letters) != 0 {
+				t.Fatalf("letters %+v", letters)
+			}
+			r.configure(Settings{})
+			synctest.Wait()
+			if letters := r.read("emails.dead"); len(letters) != 1 {
+				t.Fatalf("letters %+v", letters)
+			}
+		})
 	})
 }
 

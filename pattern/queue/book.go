@@ -102,6 +102,7 @@ type granted struct {
 	Until    int64  `json:"until"`
 	For      int64  `json:"for"` // in milliseconds
 	unread   bool   // see entry
+	number   uint64 // of the lease
 }
 
 // grant leases up to n jobs for visibility milliseconds; 0 is the queue's.
@@ -145,7 +146,7 @@ func (b *book) grantAll(to mover, now int64, ids []int64, visibility int64, work
 		b.leases[id] = lease{number: b.number, until: now + visibility, worker: worker}
 		b.watch(id)
 		e := b.entries[id]
-		g := granted{ID: id, Place: e.place, Priority: int(e.prio), Attempt: int(e.attempts), Until: now + visibility, For: visibility, unread: e.unread}
+		g := granted{ID: id, Place: e.place, Priority: int(e.prio), Attempt: int(e.attempts), Until: now + visibility, For: visibility, unread: e.unread, number: b.number}
 		if e.group != nil {
 			g.Key = e.group.key
 		}

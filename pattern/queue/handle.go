@@ -198,35 +198,6 @@ func (o *owner) tryLease(ctx context.Context, r *request, w *waiter, wait bool) 
 	return answer{}, nil, o.giveBack(ctx, out.Granted, parked, err)
 }
 
-// giveBack ends leases that reach nobody. It gives err, unless that says that
-// nothing happened: something did.
-func (o *owner) giveBack(ctx context.Context, list []granted, w *waiter, err error) error {
-	again := o.do(context.WithoutCancel(ctx), func(tx *journal.Tx, now int64) error {
-		if w != nil {
-			o.leave(w)
-		}
-		for _, g := range list {
-			if l, there := o.leases[g.ID]; there && l.until == g.Until {
-				if err := o.endLease(tx, g.ID, now, GoneAway); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if again != nil || len(list) == 0 {
-		return err
-	}
-	return &parley.Error{Code: parley.Unknown, Detail: "the wait ended while jobs were leased; they are ready again", Fix: "ask again", Err: err}
-}
-
-func (o *owner) unpark(ctx context.Context, w *waiter) error {
-	return o.do(context.WithoutCancel(ctx), func(*journal.Tx, int64) error {
-		o.leave(w)
-		return nil
-	})
-}
-
 func (o *owner) settleAll(ctx context.Context, r *request) (out answer, err error) {
 	results := o.prepare(ctx, r.Settle)
 	err = o.do(ctx, func(tx *journal.Tx, now int64) error {

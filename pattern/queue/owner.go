@@ -22,6 +22,8 @@ type owner struct {
 	untidy  chan struct{} // something for the janitor
 	letters chan struct{} // somebody died
 
+	returned returned
+
 	*book
 	results  results
 	feeds    feeds
@@ -89,6 +91,7 @@ func (o *owner) do(ctx context.Context, fn func(tx *journal.Tx, now int64) error
 		if err := o.begin(tx); err != nil {
 			return err
 		}
+		o.takeBack(tx)
 		o.promote(now)
 		err := o.expire(tx, now, expireAtOnce)
 		if err == nil {
@@ -118,6 +121,9 @@ func (o *owner) begin(tx *journal.Tx) error {
 
 // Due implements journal.Timed: an idle queue has nothing due.
 func (o *owner) Due() time.Time {
+	if o.returned.any() {
+		return timeOf(1) // long ago
+	}
 	due := o.due(len(o.waiters) > 0)
 	if run := o.plan.first; run != 0 && (due == 0 || run < due) {
 		due = run
@@ -132,6 +138,7 @@ func (o *owner) Due() time.Time {
 func (o *owner) Fire(tx *journal.Tx) {
 	now := tx.Now().UnixMilli()
 	err := o.begin(tx)
+	o.takeBack(tx)
 	o.promote(now)
 	if err == nil {
 		err = o.expire(tx, now, expireAtOnce)
@@ -152,7 +159,7 @@ func (o *owner) wake(now int64) {
 		o.churn = 0
 		o.signal(o.untidy)
 	}
-	if o.untold > 0 {
+	if o.untold > 0 && o.settings.DeadLetter != NoDeadLetter { // a look that finds nothing to do would wake itself
 		o.signal(o.letters)
 	}
 	if len(o.waiters) > 0 && o.open(now) && o.candidate() != 0 {

@@ -111,7 +111,7 @@ func encodeTerms(id int64, t *terms) []byte {
 }
 
 // readTerms reads the terms of jobs that were just leased for the first time,
-// before anybody hears of the lease. If they cannot be read, the jobs are given
+// before anybody hears of the lease. If they cannot be read or noted, the jobs are given
 // back; one whose event is lost goes out without, and whoever gets it finds out.
 func (o *owner) readTerms(ctx context.Context, list []granted) error {
 	var fresh []granted
@@ -128,7 +128,7 @@ func (o *owner) readTerms(ctx context.Context, list []granted) error {
 	if err != nil {
 		return o.giveBack(ctx, list, nil, err)
 	}
-	return o.do(ctx, func(tx *journal.Tx, _ int64) error {
+	err = o.do(ctx, func(tx *journal.Tx, _ int64) error {
 		for i, g := range fresh {
 			e := o.entries[g.ID]
 			if e == nil || !e.unread || own[i] == nil {
@@ -140,6 +140,10 @@ func (o *owner) readTerms(ctx context.Context, list []granted) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return o.giveBack(ctx, list, nil, err)
+	}
+	return nil
 }
 
 // checked gives progress as it is told to the owner.

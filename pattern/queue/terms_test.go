@@ -7,9 +7,11 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/engine/memlog"
 )
 
 // TestTerms: what a job asks for overrules the queue, at a nack, at the end of a
@@ -104,6 +106,57 @@ func TestTermsRest(t *testing.T) {
 		t.Fatalf("counts %v", b.counts)
 	}
 	b.same()
+}
+
+// TestTermsOfAGoneCaller: jobs that are leased while their terms are read are ready
+// again when nobody is to get them, because the caller went away or its time was up while
+// the log took nothing; and it costs them no attempt that they need.
+func TestTermsOfAGoneCaller(t *testing.T) {
+	for _, goes := range []bool{false, true} {
+		t.Run(map[bool]string{false: "its time ends", true: "it goes"}[goes], func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := holding("$queue.emails.jobs")
+				inner := &stallingLog{Log: memlog.New(memlog.Options{})}
+				log.Log = inner
+				r := &rig{t: t, log: log}
+				r.run(Options{})
+				defer func() { r.stop() }()
+				r.configure(Settings{Visibility: time.Hour})
+				r.enqueue(Job{MaxAttempts: 1}, Job{})
+				synctest.Wait()
+				log.next <- struct{}{}
+				ctx, cancel := context.WithTimeout(r.ctx(), time.Minute)
+				defer cancel()
+				w := r.wait(ctx, LeaseRequest{Max: 2})
+				<-log.held
+				inner.down.Store(true)
+				changed := make(chan error, 1)
+				go func() { // all that is told waits for it
+					_, err := r.Configure(r.ctx(), Settings{Visibility: 2 * time.Hour})
+					changed <- err
+				}()
+				synctest.Wait()
+				if goes {
+					cancel()
+				}
+				close(log.free)
+				if got := <-w; got.err == nil {
+					t.Fatalf("leased %+v", got.jobs)
+				}
+				inner.down.Store(false)
+				r.must(<-changed)
+				if s := r.stats(); s.Ready != 2 || s.Leased != 0 || s.Dead != 0 {
+					t.Fatalf("stats %+v", s)
+				}
+				for _, l := range r.lease(LeaseRequest{Max: 2}) {
+					r.must(r.Ack(r.ctx(), l.Token))
+				}
+				if s := r.stats(); s.Done != 2 {
+					t.Fatalf("stats %+v", s)
+				}
+			})
+		})
+	}
 }
 
 func TestTermsRefused(t *testing.T) {
