@@ -203,6 +203,8 @@ type settlement struct {
 	Delay  *int64 `json:"delay,omitempty"` // in milliseconds, as Extend
 	Extend int64  `json:"extend,omitempty"`
 	Cause  string `json:"cause,omitempty"`
+	// Untried is of a Nack of a job that reached no worker: it does not die of it.
+	Untried bool `json:"untried,omitempty"`
 
 	Progress *Progress `json:"progress,omitempty"`
 	Result   *Output   `json:"result,omitempty"`
@@ -245,6 +247,10 @@ func (b *book) settle(to mover, now int64, s settlement, ack func(id int64) erro
 		}
 		err = to.Move(encodeIDs(moveAck, []int64{id}))
 	case Nack:
+		if s.Untried {
+			err = to.Move(encodeBack(id, 0, s.Cause))
+			break
+		}
 		err = to.Move(b.failed(id, now, s.Delay, s.Cause))
 	case Bury:
 		reason := orElse(s.Cause, "given up by its worker")

@@ -257,7 +257,8 @@ func (q *Queue) lease(ctx context.Context, r LeaseRequest, shared bool) ([]Lease
 const askPatience = 15 * time.Second
 
 // read adds the jobs' events to what was granted. A job whose event is lost is
-// buried; if the log cannot be read now, all are given back.
+// buried; if the log cannot be read now, or nobody is there to take the jobs any more,
+// all are given back.
 func (q *Queue) read(ctx context.Context, list []granted, shared bool) ([]Lease, error) {
 	if len(list) == 0 {
 		return nil, nil
@@ -269,14 +270,17 @@ func (q *Queue) read(ctx context.Context, list []granted, shared bool) ([]Lease,
 		}
 		out[i] = leaseOf(&list[i], &s)
 	})
-	var broken []Settlement
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	var broken []settlement
 	n := 0
 	for i := range list {
 		switch {
 		case err != nil:
-			broken = append(broken, Settlement{Lease: list[i].Token, Action: Nack, Delay: new(time.Duration), Cause: GoneAway})
+			broken = append(broken, settlement{Lease: list[i].Token, Action: Nack, Delay: new(int64), Cause: GoneAway, Untried: true})
 		case out[i].Token == "":
-			broken = append(broken, Settlement{Lease: list[i].Token, Action: Bury, Cause: Lost})
+			broken = append(broken, settlement{Lease: list[i].Token, Action: Bury, Cause: Lost})
 		default:
 			out[n] = out[i]
 			n++
@@ -285,7 +289,7 @@ func (q *Queue) read(ctx context.Context, list []granted, shared bool) ([]Lease,
 	if len(broken) > 0 {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		if _, failed := q.Settle(ctx, broken); failed != nil {
+		if _, failed := q.ask(ctx, &request{Op: "settle", Settle: broken}); failed != nil {
 			q.opt.Logger.Warn("jobs that cannot be read stay leased until their lease ends", slog.String("queue", q.name), slog.Any("error", failed))
 		}
 	}

@@ -159,6 +159,32 @@ func TestTermsOfAGoneCaller(t *testing.T) {
 	}
 }
 
+// TestReadForAGoneCaller: jobs whose caller is gone when they have been read are ready
+// again, even after the only attempt that they have.
+func TestReadForAGoneCaller(t *testing.T) {
+	fake(t, Options{}, func(r *rig) {
+		r.configure(Settings{MaxAttempts: 1})
+		r.enqueue(text("a"), text("b"))
+		synctest.Wait()
+		a, err := r.ask(r.ctx(), &request{Op: "lease", Max: 2})
+		r.must(err)
+		ctx, cancel := context.WithCancel(r.ctx())
+		cancel()
+		if got, err := r.Queue.read(ctx, a.Granted, false); err == nil || len(got) != 0 {
+			t.Fatalf("leased %+v, %v", got, err)
+		}
+		if s := r.stats(); s.Ready != 2 || s.Leased != 0 || s.Dead != 0 {
+			t.Fatalf("stats %+v", s)
+		}
+		for _, l := range r.lease(LeaseRequest{Max: 2}) {
+			r.must(r.Nack(r.ctx(), l.Token, "no"))
+		}
+		if s := r.stats(); s.Dead != 2 {
+			t.Fatalf("stats %+v", s)
+		}
+	})
+}
+
 func TestTermsRefused(t *testing.T) {
 	fake(t, Options{}, func(r *rig) {
 		for _, c := range []struct {
