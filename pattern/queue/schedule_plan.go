@@ -68,14 +68,16 @@ const (
 // runs makes the jobs of schedules that are due.
 func (b *book) runs(now int64) (out runs, err error) {
 	var build parley.Builder
+	full := func() bool { return build.Size() > runsBytes || build.Len() >= runsMost }
 	for _, name := range b.plan.due(now) {
+		if full() { // before what the others missed is worked out, for nothing
+			break
+		}
 		s := b.schedules[name]
 		ran, done := int64(0), now
 		for _, at := range s.due(now, b.plan.zones[s.Zone]) {
-			if build.Size() > runsBytes || build.Len() >= runsMost {
-				if done = ran; ran == 0 {
-					done = s.done
-				}
+			if full() {
+				done = ran
 				break
 			}
 			e, err := s.event(b.queue, timeOf(at))

@@ -117,6 +117,59 @@ func TestMissed(t *testing.T) {
 	}
 }
 
+// TestMuchMissed: what many schedules have missed is made up for in steps, each of
+// which looks at no more schedules than it has room for.
+func TestMuchMissed(t *testing.T) {
+	const n, each = 35, MaxMissed + 1 // the one that is not late, too
+	b := newBench(t)
+	b.plan.zones = map[string]*time.Location{"UTC": time.UTC}
+	for i := range n {
+		s, _, err := Schedule{Name: "s" + strconv.Itoa(i), Cron: "* * * * *", Missed: MissedAll}.compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		move, err := encodePutSchedule(&s)
+		if err == nil {
+			err = b.Move(move)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.plan.look(s.Name, b.schedules[s.Name])
+	}
+	b.now += (24 * time.Hour).Milliseconds()
+	seen := make(map[string]bool)
+	for left := n * each; left > 0; {
+		out, err := b.runs(b.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, most := out.batch.Len(), min(left, runsMost); got != most || len(out.names) > runsMost/each+2 {
+			t.Fatalf("%d jobs of %d schedules at once, want %d", got, len(out.names), most)
+		}
+		left -= out.batch.Len()
+		for rec, err := range out.batch.Records() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := rec.Event()
+			if err != nil || seen[e.ID] {
+				t.Fatalf("%s again, or unreadable: %v", e.ID, err)
+			}
+			seen[e.ID] = true
+		}
+		for i, move := range out.moves {
+			if err := b.Move(move); err != nil {
+				t.Fatal(err)
+			}
+			b.plan.look(out.names[i], b.schedules[out.names[i]])
+		}
+	}
+	if due := b.plan.due(b.now); len(due) != 0 {
+		t.Fatalf("%v are still due", due)
+	}
+}
+
 func TestScheduleChanges(t *testing.T) {
 	fake(t, Options{}, func(r *rig) {
 		s := Schedule{Name: "s", Cron: "*/10 * * * *", Job: Job{Unique: "one at a time"}}
