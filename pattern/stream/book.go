@@ -61,13 +61,24 @@ func (b *book) note(at int64) {
 	}
 }
 
-// retires is when the places of a group without members are given up.
+// retires is when a group without members is given up, also one whose topics are
+// all gone; 0 = never.
 func (b *book) retires() int64 {
-	if b.keep == 0 || b.emptied == 0 || len(b.parts) == 0 {
+	if b.keep == 0 || b.emptied == 0 {
 		return 0
 	}
 	return b.emptied + b.keep
 }
+
+// unused says that nobody has been in the group for as long as its places are kept.
+func (b *book) unused(now int64) bool {
+	at := b.retires()
+	return at != 0 && at <= now
+}
+
+// retireAgain is after how many milliseconds a group that is still there is given up
+// once more. It is more than closingMillis: in between, members are let in.
+const retireAgain = 2 * closingMillis
 
 // known hears a member, or says that it is none.
 func (b *book) known(id string, now int64) error {
@@ -247,8 +258,9 @@ func (b *book) wanting(ids []string, name string) (list []int) {
 	return list
 }
 
-// expire gives up who was silent for too long, and who did not come back in time;
-// and the places of a group that nobody uses any more. It says whether that was.
+// expire gives up who was silent for too long, and who did not come back in time.
+// It says whether the group itself is to be given up, and says so again, since that
+// can fail, until it is gone or somebody is in it.
 func (b *book) expire(tx mover, now int64) (retired bool, err error) {
 	if b.next == 0 || now < b.next {
 		return false, nil
@@ -262,17 +274,17 @@ func (b *book) expire(tx mover, now int64) (retired bool, err error) {
 	if err := b.drop(tx, now, late); err != nil {
 		return false, err
 	}
-	if at := b.retires(); at != 0 && at <= now {
-		retired = true
-		err = b.clearAll(tx)
-	}
 	b.next = 0
 	b.note(b.deadline)
-	b.note(b.retires())
+	if retired = b.unused(now); retired {
+		b.note(now + retireAgain)
+	} else {
+		b.note(b.retires())
+	}
 	for _, until := range b.sessions {
 		b.note(until)
 	}
-	return retired, err
+	return retired, nil
 }
 
 // clearAll forgets the group, its members included.
@@ -338,8 +350,15 @@ func (b *book) seek(tx mover, list []track) error {
 	return nil
 }
 
-// change takes in that partitions came, or are gone.
+// change takes in that partitions came, or are gone. The latter make room for the
+// former.
 func (b *book) change(tx mover, now int64, came []track, gone []uint64) error {
+	gone = slices.DeleteFunc(gone, func(n uint64) bool { return b.parts[n] == nil })
+	if len(gone) > 0 {
+		if err := tx.Move(encodeForget(gone)); err != nil {
+			return err
+		}
+	}
 	var wanted []track
 	for _, t := range came {
 		if b.wantedByAny(t.Topic) && len(b.parts)+len(wanted) < MaxPartitions {
@@ -348,12 +367,6 @@ func (b *book) change(tx mover, now int64, came []track, gone []uint64) error {
 	}
 	if err := b.track(tx, true, wanted); err != nil {
 		return err
-	}
-	gone = slices.DeleteFunc(gone, func(n uint64) bool { return b.parts[n] == nil })
-	if len(gone) > 0 {
-		if err := tx.Move(encodeForget(gone)); err != nil {
-			return err
-		}
 	}
 	return b.settle(tx, now)
 }

@@ -127,11 +127,17 @@ func (o *owner) doJoin(tx *journal.Tx, now int64, r *request, out *answer) error
 		return &parley.Error{Code: parley.Unavailable, Field: "group", Detail: "the group is being deleted", Fix: "join again, which makes it anew", RetryAfter: 100 * time.Millisecond}
 	}
 	who := member{client: clip(r.Client, MaxClient), topics: r.Topics, session: r.Session, rebalance: r.Rebalance}
-	if err := o.join(tx, now, joining{ID: r.Member, Again: r.Again, member: who}, r.Tracks); err != nil {
+	if err := o.join(tx, now, joining{ID: r.Member, Again: r.Again, member: who}, o.present(r.Tracks)); err != nil {
 		return err
 	}
 	o.assignment(r.Member, out)
 	return nil
+}
+
+// present leaves out partitions of topics that were deleted, which the node that asks
+// did not know yet: nobody would tell of it again.
+func (o *owner) present(list []track) []track {
+	return slices.DeleteFunc(list, func(t track) bool { return !o.there(t.Number) })
 }
 
 func (o *owner) doSync(tx *journal.Tx, now int64, r *request, out *answer) error {
@@ -171,10 +177,14 @@ func (o *owner) doCommit(tx *journal.Tx, now int64, r *request, out *answer) err
 }
 
 func (o *owner) doSeek(tx *journal.Tx, now int64, r *request, out *answer) error {
-	if err := o.seek(tx, r.Tracks); err != nil {
+	list := o.present(r.Tracks)
+	if len(list) == 0 {
+		return nil
+	}
+	if err := o.seek(tx, list); err != nil {
 		return err
 	}
-	for _, t := range r.Tracks {
+	for _, t := range list {
 		out.Parts = append(out.Parts, o.assigned(t.Number))
 	}
 	return o.settle(tx, now)
@@ -187,6 +197,7 @@ func (o *owner) doClear(tx *journal.Tx, now int64, r *request, _ *answer) error 
 	if err := o.clearAll(tx); err != nil {
 		return err
 	}
+	o.note(o.retires()) // if it stays listed
 	o.closing = now + closingMillis
 	return nil
 }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -21,7 +22,7 @@ type machine struct {
 	protocol   string
 	generation uint64
 	pending    bool  // who is in, or what there is to read, is not what the generation was made of
-	emptied    int64 // in milliseconds: since when it has had no member; 0 = it has some, or never had
+	emptied    int64 // in milliseconds: since when it has had no member; 0 = it has some, or never had and was never cleared
 	members    map[string]*member
 	parts      map[uint64]*part // by stream number
 }
@@ -144,9 +145,10 @@ func (m *machine) restart(moved []uint64) {
 }
 
 // clear forgets everything but the generation, so that nobody who is still
-// somewhere out there can be taken for a member of what comes.
-func (m *machine) clear() {
-	generation := m.generation
+// somewhere out there can be taken for a member of what comes; and since when there
+// is no member, so that a group that stays listed all the same is found unused.
+func (m *machine) clear(now int64) {
+	generation, emptied := m.generation, m.emptied
 	m.reset()
-	m.generation = generation + 1
+	m.generation, m.emptied = generation+1, cmp.Or(emptied, now)
 }

@@ -84,7 +84,7 @@ func (m *machine) decodeMembers(kind byte, d *decoder) func(now int64) {
 	case moveGeneration:
 		return m.decodeGeneration(d)
 	case moveClear:
-		return func(int64) { m.clear() }
+		return func(now int64) { m.clear(now) }
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 type owner struct {
 	g       *Group
 	journal *journal.Journal
-	retired chan struct{} // the group was given up
+	retired chan struct{} // the group is to be given up
 	topics  changes
 
 	*book
@@ -48,6 +49,9 @@ func own(ctx context.Context, g *Group, log parley.Log, s *shard.Owner) error {
 		return err
 	}
 	o.journal = j
+	// Before the journal runs, and with it takeOver: what goes after that looks at
+	// which topics are there is told.
+	defer g.all.topics.Watch(o.topics.add)()
 	work, stop := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
@@ -77,11 +81,13 @@ func (o *owner) pass(tx *journal.Tx, now int64) error {
 		if err := o.takeOver(tx, now, o.journal.Term()); err != nil {
 			return err
 		}
+		if err := o.change(tx, now, nil, slices.DeleteFunc(o.numbers(), o.there)); err != nil {
+			return err
+		}
 		o.begun = true
 	}
 	retired, err := o.expire(tx, now)
 	if retired {
-		o.closing = now + closingMillis
 		select {
 		case o.retired <- struct{}{}:
 		default:
@@ -89,6 +95,11 @@ func (o *owner) pass(tx *journal.Tx, now int64) error {
 	}
 	return err
 }
+
+// there says that the topic of a partition was not deleted, as far as it is known
+// here. No number is given twice, so a topic that was made anew under the old name
+// has others. One that is not known yet is there.
+func (o *owner) there(number uint64) bool { return !o.g.all.topics.Retired(number) }
 
 // tell lets those look again who wait for a change.
 func (o *owner) tell() {
@@ -120,16 +131,38 @@ func (o *owner) Fire(tx *journal.Tx) {
 	o.tell()
 }
 
-// retire deletes a group that was given up.
+// retire deletes the group when it is to be given up.
 func (o *owner) retire(ctx context.Context) {
-	select {
-	case <-o.retired:
-	case <-ctx.Done():
-		return
+	for {
+		select {
+		case <-o.retired:
+		case <-ctx.Done():
+			return
+		}
+		if err := o.giveUp(ctx); err != nil && ctx.Err() == nil {
+			o.g.all.opt.Logger.Warn("a group that nobody used is still listed", slog.String("group", o.g.name), slog.Any("error", err))
+		}
 	}
-	if err := o.g.all.forget(ctx, o.g); err != nil && ctx.Err() == nil {
-		o.g.all.opt.Logger.Warn("a group that nobody used is still listed", slog.String("group", o.g.name), slog.Any("error", err))
+}
+
+// giveUp takes a group that nobody uses off the list, unless somebody joined in
+// between. It takes no longer than the group is closed. That it is cleared is
+// durable first: an owner that was replaced, and does not know it, deletes nothing.
+func (o *owner) giveUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, closingMillis*time.Millisecond)
+	defer cancel()
+	unused := false
+	err := o.do(ctx, func(tx *journal.Tx, now int64) error {
+		if unused = o.unused(now); !unused {
+			return nil
+		}
+		o.closing = now + closingMillis
+		return o.clearAll(tx)
+	})
+	if err != nil || !unused {
+		return err
 	}
+	return o.g.all.forget(ctx, o.g)
 }
 
 // changes collects what became of topics, the newest for each. It fills while the
@@ -168,7 +201,6 @@ func (c *changes) take() map[uint64]change {
 
 // follow has the group take in topics that come, grow and go.
 func (o *owner) follow(ctx context.Context) {
-	defer o.g.all.topics.Watch(o.topics.add)()
 	for {
 		select {
 		case <-o.topics.some:
