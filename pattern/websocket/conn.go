@@ -24,7 +24,6 @@ type Conn struct {
 	rx    receiver
 	in    inbox
 	end   error // guarded by reading: what every later read returns
-	mine  bool  // guarded by reading: this side's close frame came first
 
 	reading  chan struct{} // capacity 1, full while somebody reads
 	writing  chan struct{} // capacity 1, full while somebody writes
@@ -34,17 +33,19 @@ type Conn struct {
 	sent     atomic.Bool   // guarded by writing for setting: our close frame is out
 	handling atomic.Bool   // Run is inside its handler
 	complete atomic.Bool   // the peer's close frame is here
+	mine     bool          // guarded by reading: this side's close frame came first
 
 	life life
 }
 
 // terms are what a connection was agreed on, and its limits.
 type terms struct {
-	subprotocol   string
-	compress      bool
-	compressAbove int
-	writeTimeout  time.Duration
-	closeTimeout  time.Duration
+	subprotocol    string
+	compress       bool
+	compressAbove  int
+	messageTimeout time.Duration
+	writeTimeout   time.Duration
+	closeTimeout   time.Duration
 }
 
 // newConn takes over nc. early is what was read from it already.
@@ -52,11 +53,12 @@ func newConn(nc net.Conn, a agreement, o Options, early []byte) *Conn {
 	c := &Conn{
 		nc: nc,
 		agree: terms{
-			subprotocol:   a.subprotocol,
-			compress:      a.extension != "",
-			compressAbove: o.CompressAbove,
-			writeTimeout:  o.WriteTimeout,
-			closeTimeout:  o.CloseTimeout,
+			subprotocol:    a.subprotocol,
+			compress:       a.extension != "",
+			compressAbove:  o.CompressAbove,
+			messageTimeout: o.MessageTimeout,
+			writeTimeout:   o.WriteTimeout,
+			closeTimeout:   o.CloseTimeout,
 		},
 		rx:      receiver{maxMessage: o.MaxMessage, maxFragments: o.MaxFragments, deflate: a.extension != ""},
 		in:      inbox{rest: early},
@@ -211,6 +213,9 @@ func (c *Conn) next(ctx context.Context) (Opcode, []byte, error) {
 			if err != nil {
 				return 0, nil, c.finish(err)
 			}
+			if ev != evNone && (ev == evMessage || c.rx.op == Continuation) {
+				c.life.whole()
+			}
 			if ev == evMessage {
 				c.flushPongs()
 				op, data := c.rx.message()
@@ -218,7 +223,11 @@ func (c *Conn) next(ctx context.Context) (Opcode, []byte, error) {
 			}
 		}
 		c.flushPongs()
-		if err := c.in.fill(c.nc, c.rx.wants()); err != nil {
+		wants := c.rx.wants()
+		if wants > 0 {
+			c.life.begin()
+		}
+		if err := c.in.fill(c.nc, wants); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
 				return 0, nil, ctx.Err()
 			}

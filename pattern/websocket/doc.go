@@ -24,8 +24,10 @@
 //	memory          follows the bytes received, never a length the peer declares
 //	idle connection its Conn and one goroutine: 3.3 KB of heap and stack, no buffer
 //	slow reader     a write ends after Options.WriteTimeout, then the peer is dropped
+//	slow sender     Options.MessageTimeout for a message, first byte to last; else 1008
 //	ping            answered in order with its payload, before the next message
-//	silent peer     Conn.KeepAlive, or Conn.Beat driven by one timing wheel for all
+//	silent peer     Conn.KeepAlive, or Conn.Beat driven by one timing wheel for all,
+//	                which watch over slow senders, too
 //	closing         both close frames, half-close, no reset; Options.CloseTimeout at most
 //	broadcast       NewFrame encodes and compresses once, all connections share the bytes
 //	compression     never with context takeover, so no window is kept for a connection

@@ -32,7 +32,11 @@ const (
 	BeatWait Beat = iota // nothing
 	BeatPing             // call Ping
 	BeatDead             // the peer is gone: Close with CloseNoPong
+	BeatLate             // a message is over Options.MessageTimeout: Close with ClosePolicy
 )
+
+// LateMessage is the reason of the close frame after BeatLate.
+const LateMessage = "message took too long to arrive"
 
 // life is what is known of a connection's traffic, as times since born.
 type life struct {
@@ -40,6 +44,7 @@ type life struct {
 	seen  atomic.Int64 // bytes of the peer last arrived
 	sent  atomic.Int64 // something was last written
 	asked atomic.Int64 // the ping that nothing has followed yet; 0 = none
+	begun atomic.Int64 // the reader waits for the rest of a message since; 0 = it does not
 }
 
 func (l *life) now() int64 { return int64(time.Since(l.born)) }
@@ -55,12 +60,47 @@ func (l *life) wrote() { l.sent.Store(l.now()) }
 // ask notes a ping. The oldest unanswered one counts.
 func (l *life) ask() { l.asked.CompareAndSwap(0, max(1, l.now())) }
 
-// Beat decides, without doing anything, whether a ping is due at now or the peer
-// must be taken for dead, and when to ask again. It allocates nothing and never
-// waits: one timing wheel can look after every connection of a process.
+// begin notes that the reader waits for the rest of a message. Its first byte
+// counts from here, not from when it was read: it may have lain behind a message
+// whose handler took its time.
+func (l *life) begin() {
+	if l.begun.Load() == 0 {
+		l.begun.Store(max(1, l.now()))
+	}
+}
+
+// whole notes that nothing unfinished is left of what was begun.
+func (l *life) whole() {
+	if l.begun.Load() != 0 {
+		l.begun.Store(0)
+	}
+}
+
+// Beat decides, without doing anything, whether a ping is due at now, the peer
+// must be taken for dead, or a message takes too long, and when to ask again. It
+// allocates nothing and never waits: one timing wheel can look after every
+// connection of a process.
 func (c *Conn) Beat(now time.Time, p Pulse) (Beat, time.Time) {
-	p = p.withDefaults()
-	l := &c.life
+	beat, next := c.life.beat(now, p.withDefaults())
+	if beat == BeatDead {
+		return beat, next
+	}
+	limit := c.agree.messageTimeout
+	late := now.Add(limit) // of a message that begins now
+	if begun := c.life.begun.Load(); begun != 0 {
+		late = c.life.born.Add(time.Duration(begun) + limit)
+	}
+	if !now.Before(late) {
+		return BeatLate, now
+	}
+	if late.Before(next) {
+		next = late
+	}
+	return beat, next
+}
+
+// beat is Beat for signs of life alone.
+func (l *life) beat(now time.Time, p Pulse) (Beat, time.Time) {
 	if asked := l.asked.Load(); asked != 0 {
 		end := l.born.Add(time.Duration(asked) + p.Grace)
 		if !now.Before(end) {
@@ -77,8 +117,8 @@ func (c *Conn) Beat(now time.Time, p Pulse) (Beat, time.Time) {
 
 // KeepAlive pings the peer as p says until ctx ends or the connection does, and
 // returns nil then. A peer that shows no sign of life has its connection closed
-// with CloseNoPong, and KeepAlive returns a *parley.Error of code Timeout. It
-// needs a goroutine of its own; a server with many connections drives Beat
+// with CloseNoPong, one whose message is over Options.MessageTimeout with
+// ClosePolicy, and KeepAlive returns a *parley.Error of code Timeout. It needs a goroutine of its own; a server with many connections drives Beat
 // instead.
 func (c *Conn) KeepAlive(ctx context.Context, p Pulse) error {
 	timer := time.NewTimer(0)
@@ -100,6 +140,9 @@ func (c *Conn) KeepAlive(ctx context.Context, p Pulse) error {
 		case BeatDead:
 			_ = c.Close(CloseNoPong, "no sign of life") // nobody is there to answer
 			return &parley.Error{Code: parley.Timeout, Detail: "the peer shows no sign of life"}
+		case BeatLate:
+			_ = c.Close(ClosePolicy, LateMessage) // the peer is told, whether it answers or not
+			return &parley.Error{Code: parley.Timeout, Detail: LateMessage, Fix: "send a message within Options.MessageTimeout"}
 		}
 		timer.Reset(time.Until(at))
 	}

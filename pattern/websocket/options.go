@@ -42,6 +42,11 @@ type Options struct {
 	// 1 MiB, as what arrives needs them. Default 0: an idle connection has none.
 	ReadBuffer int
 
+	// MessageTimeout is how long one message may take to arrive, from its first
+	// byte to its last. Default 1 minute. A slower one ends the connection with
+	// 1008, as soon as KeepAlive, or who drives Beat, looks.
+	MessageTimeout time.Duration
+
 	// WriteTimeout is how long one write may take before the peer counts as
 	// gone. Default 10 s.
 	WriteTimeout time.Duration
@@ -64,6 +69,7 @@ func (o Options) withDefaults() (Options, error) {
 		{"MaxMessage", o.MaxMessage},
 		{"MaxFragments", o.MaxFragments},
 		{"ReadBuffer", o.ReadBuffer},
+		{"MessageTimeout", int(o.MessageTimeout)},
 		{"WriteTimeout", int(o.WriteTimeout)},
 		{"CloseTimeout", int(o.CloseTimeout)},
 	} {
@@ -79,6 +85,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.CompressAbove, defaultCompressAbove)
 	setDefault(&o.MaxMessage, 64<<10)
 	setDefault(&o.MaxFragments, 1024)
+	setDefault(&o.MessageTimeout, time.Minute)
 	setDefault(&o.WriteTimeout, 10*time.Second)
 	setDefault(&o.CloseTimeout, 2*time.Second)
 	if o.Refuse == nil {

@@ -210,6 +210,9 @@ func (s *batchSocket) ring() {
 	case websocket.BeatDead:
 		s.close(&websocket.CloseError{Code: websocket.CloseNoPong, Reason: "no sign of life"})
 		return
+	case websocket.BeatLate:
+		s.close(&websocket.CloseError{Code: websocket.ClosePolicy, Reason: websocket.LateMessage})
+		return
 	}
 	s.api.opt.Lives.Wheel.Set(&s.timer, next.Sub(s.api.opt.Now()))
 }

@@ -213,6 +213,9 @@ func (s *socket) pulse() (alive bool) {
 	case websocket.BeatDead:
 		go s.close(&websocket.CloseError{Code: websocket.CloseNoPong, Reason: "no sign of life"})
 		return false
+	case websocket.BeatLate:
+		go s.close(&websocket.CloseError{Code: websocket.ClosePolicy, Reason: websocket.LateMessage})
+		return false
 	}
 	s.api.opt.Lives.Wheel.Set(&s.timer, s.until(max(next.Sub(s.api.opt.Now()), time.Second)))
 	return true

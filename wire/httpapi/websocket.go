@@ -70,6 +70,8 @@ func (a *API) socketOptions(c *door.Call) websocket.Options {
 		Subprotocols: []string{websocket.Framed},
 		Compression:  true,
 		MaxMessage:   int(min(a.opt.Limits.Body, topic.LargestMaxEvent)),
+
+		MessageTimeout: a.opt.Limits.BodyTime,
 		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, err error) {
 			door.WriteProblem(w, &door.StatusError{Status: status, Err: err}, trace)
 		},
