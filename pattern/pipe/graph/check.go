@@ -227,6 +227,9 @@ func (c *compiler) source(steps []Step, prefix string) {
 			}
 		}
 	}
+	if s.kind.Name == "cron" {
+		c.cron(s)
+	}
 	if c.o.Endless && !c.endless(s) {
 		c.wrong(s, "", s.kind.Name+" ends, and a declared pipe does not", "begin it with topic, http or cron")
 	}

@@ -215,6 +215,7 @@ func (s *counting) end() error {
 	}
 	out.open()
 	out.parent = nil
+	s.kept = countState{}
 	return s.emit([]item{out})
 }
 

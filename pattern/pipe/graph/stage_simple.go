@@ -7,9 +7,9 @@ import (
 	"math/big"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/parleyhq/parley"
+	"github.com/parleyhq/parley/pattern/pipe/regex"
 )
 
 // eval is a compiled expression over an event.
@@ -252,15 +252,22 @@ func makeGrep(_ *compiler, s *spec) (node, error) {
 	if s.on("ignore-case") {
 		text = "(?i)" + text
 	}
-	x, err := regexp.Compile(text)
+	x, err := regex.Compile(text)
 	if err != nil {
-		return nil, s.wrong("pattern", "it is no regular expression: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "see the syntax of RE2, or take it as it is with -F")
+		return nil, s.wrong("pattern", err.Error()+" (of grep)", "make it simpler (the syntax is RE2's), or take it as it is with -F")
 	}
 	invert := s.on("invert-match")
-	return &each{lazy: true, do: func(it *item, to []item) ([]item, error) {
-		if x.Match(it.event.Data) != invert {
+	n := &each{lazy: true}
+	n.do = func(it *item, to []item) ([]item, error) {
+		var meter regex.Meter
+		yes, err := x.Match(n.m.ctx, &meter, it.event.Data)
+		if err != nil {
+			return to, err
+		}
+		if yes != invert {
 			to = append(to, *it)
 		}
 		return to, nil
-	}}, nil
+	}
+	return n, nil
 }
