@@ -34,7 +34,7 @@ var refusals = []struct {
 	{"limit of another type", "PUT", "/v1/limits/l", "", `{"limit":5}`, 400, "invalid", "limit"},
 	{"limit that waits too long", "PUT", "/v1/limits/l", "", `{"limit":"1/s","action":"shape","max_wait":"1h"}`, 400, "invalid", "max_wait"},
 	{"no limit", "POST", "/v1/limits/none/check", "", "{}", 404, "not-found", "limit"},
-	{"check of no object", "POST", "/v1/limits/none/check", "", "[]", 400, "invalid", ""},
+	{"check of no object", "POST", "/v1/limits/none/check", "", "[]", 400, "invalid", "body"},
 	{"check that is to refuse perhaps", "POST", "/v1/limits/none/check?refuse=perhaps", "", "{}", 400, "invalid", "refuse"},
 	{"keys of no limit", "GET", "/v1/limits/none/keys", "", "", 404, "not-found", "limit"},
 	{"top of keys", "GET", "/v1/limits/none/keys?top=many", "", "", 400, "invalid", "top"},

@@ -385,7 +385,7 @@ func TestGroupRefusals(t *testing.T) {
 			{"POST", "g/heartbeat", `{"member":"x","generation":1}`, 409, "conflict", "member"},
 			{"POST", "g/heartbeat", "{" + member + `,"generation":3}`, 409, "conflict", "generation"},
 			{"POST", "g/leave", `{"member":"x"}`, 409, "conflict", "member"},
-			{"POST", "g/leave", `["x"]`, 400, "invalid", ""},
+			{"POST", "g/leave", `["x"]`, 400, "invalid", "body"},
 
 			{"POST", "g/seek", "{}", 400, "invalid", "to"},
 			{"POST", "g/seek", `{"to":"@noon"}`, 400, "invalid", "to"},
