@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -57,6 +58,9 @@ func (a *API) snapshot(c *door.Call) error {
 	}
 	// A deadline that is over keeps the rest from being sent, the end included.
 	_ = out.ctl.SetWriteDeadline(time.Unix(1, 0))
+	if out.err != nil { // and not the copy, which has it from there
+		return clientGone(out.err)
+	}
 	return err
 }
 
@@ -68,10 +72,13 @@ type steady struct {
 	w     io.Writer
 	ctl   *http.ResponseController
 	began bool
+	err   error // of the first write that failed
 }
 
 func (s *steady) Write(p []byte) (int, error) {
 	s.began = true
 	_ = s.ctl.SetWriteDeadline(time.Now().Add(door.WriteTimeout)) // a writer without deadlines needs none
-	return s.w.Write(p)
+	n, err := s.w.Write(p)
+	s.err = cmp.Or(s.err, err)
+	return n, err
 }

@@ -3,8 +3,12 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -63,4 +67,40 @@ func TestSnapshotThatBreaksOff(t *testing.T) {
 			_ = res.Body.Close()
 		}
 	})
+}
+
+// A client that leaves, or stops to read, is no error of the server.
+func TestSnapshotThatNobodyWaitsFor(t *testing.T) {
+	for name, leave := range map[string]func(net.Conn){
+		"leaves":        func(c net.Conn) { _ = c.Close() },
+		"stops to read": func(net.Conn) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				failed := make(chan struct{})
+				r := newRig(t, func(s *setup) {
+					s.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+					s.Snapshot = func(_ context.Context, w io.Writer) error {
+						defer close(failed)
+						for {
+							if _, err := w.Write(make([]byte, copyBuffer)); err != nil {
+								return errors.Join(err, err) // as who closes after a failed write
+							}
+						}
+					}
+				})
+				c, br := r.raw("GET /v1/snapshot HTTP/1.1\r\nHost: localhost\r\n\r\n")
+				if _, err := br.ReadString('\n'); err != nil {
+					t.Fatal(err)
+				}
+				leave(c)
+				<-failed
+				synctest.Wait()
+				if text := log.String(); strings.Contains(text, "ERROR") || strings.Count(text, "code=canceled") != 1 {
+					t.Errorf("logged: %s", text)
+				}
+			})
+		})
+	}
 }
