@@ -27,7 +27,8 @@ type PublishRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The topic: levels of letters, digits, "_" and "-", separated by dots.
 	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
-	// At least one event; at most 65,536, and 16 MiB encoded.
+	// At least one event; at most 65,536. What the whole request may weigh encoded is
+	// the server's to say (limits.body): 8 MiB, unless it is set to something else.
 	Events []*Event `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
 	// Makes the request happen once: up to 255 bytes without control characters;
 	// empty is none.
@@ -35,9 +36,9 @@ type PublishRequest struct {
 	// Publish to ~TOPIC instead: delivered to who listens now, never stored.
 	Ephemeral bool `protobuf:"varint,4,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"`
 	// Instead of events: one record batch, format v2 (that of Kafka), with events by
-	// the Kafka binding of CloudEvents, at most 16 MiB. It is checked and stored as it
-	// is, which costs least. Its times are within 10 minutes of the server's clock, its
-	// producer id is -1.
+	// the Kafka binding of CloudEvents, as long as the whole request may be (see events)
+	// and never over 16 MiB. It is checked and stored as it is, which costs least. Its
+	// times are within 10 minutes of the server's clock, its producer id is -1.
 	RecordBatch []byte `protobuf:"bytes,5,opt,name=record_batch,json=recordBatch,proto3" json:"record_batch,omitempty"`
 	// With record_batch: the partition it goes to, from 0. Events of one key belong
 	// into one partition; the server places a key by murmur2, as Kafka's clients do.
