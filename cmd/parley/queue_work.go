@@ -57,7 +57,7 @@ func (a *app) queueWork() *cobra.Command {
 	flags.StringVar(&f.worker.Name, "worker", "", "`name` in the jobs' history; default this host and process")
 	flags.StringVar(&f.result, "result", "", "publish standard output as the job's result, of this `media type`")
 	flags.IntVar(&f.count, "count", 0, "end after so many jobs")
-	flags.BoolVar(&f.drain, "drain", false, "end when no job is ready")
+	flags.BoolVar(&f.drain, "drain", false, "end when no job is ready, and none that this worker holds can be again")
 	at := a.remoteFlags(c)
 	names := a.completeQueues(at)
 	c.ValidArgsFunction = func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -97,6 +97,10 @@ The lease is extended while the program runs. After --timeout, and when the leas
 is lost, it and all that it started get SIGTERM, and two seconds later SIGKILL; what
 it leaves running when it ends is killed, too.
 
+--drain works off all that is ready, also jobs that stand behind others of their key,
+or wait for a place or the queue's rate. It does not wait for delayed jobs, for those
+that stand behind them, and for a paused queue.
+
 Ctrl-C takes no more jobs and lets those under way finish within --grace; a second
 one stops them, and they are ready again at once. With --json each job is a line,
 and the programs' output goes to standard error.`
@@ -128,9 +132,12 @@ type work struct {
 	left    int             // jobs to take; -1 = no bound
 	enough  context.CancelFunc
 
-	mu    sync.Mutex
-	ended map[string]worked // jobs that are not settled yet, by lease
-	tally map[string]int    // the others by how they ended
+	rest string // what --drain left, and why
+
+	mu     sync.Mutex
+	leased int               // jobs so far
+	ended  map[string]worked // jobs that are not settled yet, by lease
+	tally  map[string]int    // the others by how they ended
 }
 
 func (a *app) newWork(f *workFlags, q *client.Queue, at *remote, program []string) (*work, error) {
@@ -257,48 +264,73 @@ func (w *work) Lease(ctx context.Context, r queue.LeaseRequest) ([]queue.Lease, 
 	if w.left >= 0 {
 		r.Max = min(r.Max, w.left)
 	}
+	lease := w.queue.Lease
 	if w.flags.drain {
-		r.Wait = 0
+		lease = w.drain
 	}
-	list, err := w.queue.Lease(ctx, r)
+	list, err := lease(ctx, r)
+	w.mu.Lock()
+	w.leased += len(list)
+	w.mu.Unlock()
 	if w.left >= 0 {
 		w.left -= len(list)
 	}
-	if w.left == 0 || w.flags.drain && err == nil && len(list) == 0 {
+	if w.left == 0 {
 		w.enough()
 	}
 	return list, err
 }
 
-// Settle implements queue.Source: a job is told of when its settlement is durable.
+// Settle implements queue.Source: a job is told of once, when its settlement is
+// durable or will not be. One that is tried again is told of then.
 func (w *work) Settle(ctx context.Context, list []queue.Settlement) ([]error, error) {
 	errs, err := w.queue.Settle(ctx, list)
 	if err != nil {
 		return errs, err
 	}
-	for i, s := range list {
-		if s.Action == queue.Extend || s.Action == queue.Report {
-			continue
+	for i := range list {
+		if s := &list[i]; s.Action != queue.Extend && s.Action != queue.Report {
+			w.settled(s, errs[i])
 		}
-		r := w.take(s.Lease)
-		switch why := errs[i]; {
-		case parley.CodeOf(why) == parley.Conflict:
-			r.Outcome, r.Cause = "lost", explain(why)[0].Detail
-		case why != nil:
-			r.Outcome, r.Cause = "unsettled", explain(why)[0].Detail
-		}
-		w.tell(r)
 	}
 	return errs, nil
 }
 
-// take takes what is known of a job that ended.
-func (w *work) take(lease string) worked {
+// settled takes note of what became of a settlement.
+func (w *work) settled(s *queue.Settlement, why error) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	r := w.ended[lease]
-	delete(w.ended, lease)
-	return r
+	r, there := w.ended[s.Lease]
+	if !there { // it was told of
+		w.mu.Unlock()
+		return
+	}
+	switch code := parley.CodeOf(why); {
+	case why == nil:
+	case code == parley.Conflict:
+		r.Outcome, r.Cause = "lost", explain(why)[0].Detail
+	case s.Result != nil && !passing(code): // the worker gives the job back
+		r.Outcome, r.Cause = "retry", "its result is refused: "+explain(why)[0].Detail
+		w.ended[s.Lease] = r
+		w.mu.Unlock()
+		return
+	case passing(code): // it is settled again, or told of at the end
+		w.mu.Unlock()
+		return
+	default:
+		r.Outcome, r.Cause = "unsettled", explain(why)[0].Detail
+	}
+	delete(w.ended, s.Lease)
+	w.mu.Unlock()
+	w.tell(r)
+}
+
+// passing says that a settlement which was refused may be taken later.
+func passing(c parley.Code) bool {
+	switch c {
+	case parley.Unavailable, parley.Unknown, parley.Timeout, parley.Overloaded, parley.Throttled, parley.Full:
+		return true
+	}
+	return false
 }
 
 // worked is how a job ended, as --json prints it.
@@ -377,11 +409,14 @@ func (w *work) answer() answer {
 	if all == 0 {
 		summary = "none was ready"
 	}
+	if w.rest != "" {
+		summary += "; " + w.rest
+	}
 	bounded := w.flags.drain || w.flags.count > 0
 	return answer{
 		Summary: count(int64(all), "job") + ": " + summary,
 		Result:  map[string]any{"queue": w.queue.Name(), "jobs": w.tally},
-		Partial: bounded && w.tally["done"] < max(1, all) || w.tally["stopped"] > 0,
+		Partial: bounded && (w.tally["done"] < max(1, all) || w.rest != "") || w.tally["stopped"] > 0,
 	}
 }
 

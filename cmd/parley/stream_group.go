@@ -159,7 +159,8 @@ func (a *app) streamSeek() *cobra.Command {
 		Long: `Members begin anew from there at once, in a new generation. With --topic or
 --position a group that is not there is made. A position is that of the event to
 read next; 0 is the earliest. With --dry-run the places are printed and nothing is
-changed: members go on, and a group that is not there is not made.`,
+changed: members go on, and a group that is not there is not made. When no partition
+is of the topics that are named, nothing moves, and the exit code is 3.`,
 		Args: exactly("GROUP"),
 	}
 	c.Flags().StringVar(&s.To, "to", "", "earliest, latest, a `cursor`, or @ and an RFC 3339 time")
@@ -187,7 +188,11 @@ changed: members go on, and a group that is not there is not made.`,
 		if s.DryRun {
 			does = " would have the places in "
 		}
-		return answer{Summary: g.Name() + does + count(int64(len(list)), "partition"), Result: list, Text: func(w io.Writer) error {
+		summary := g.Name() + does + count(int64(len(list)), "partition")
+		if len(list) == 0 {
+			summary = nothingMoved(g.Name(), s.Topics)
+		}
+		return answer{Summary: summary, Result: list, Partial: len(list) == 0, Text: func(w io.Writer) error {
 			for _, p := range list {
 				if _, err := fmt.Fprintf(w, "%s/%d=%d\n", p.Topic, p.Partition, p.Position); err != nil {
 					return err
@@ -196,6 +201,14 @@ changed: members go on, and a group that is not there is not made.`,
 			return nil
 		}}, nil
 	})
+}
+
+// nothingMoved says why a group has no place to go to.
+func nothingMoved(group string, topics []string) string {
+	if len(topics) == 0 {
+		return group + " has no places yet, so nothing moved; name topics with --topic"
+	}
+	return "no partition is of " + strings.Join(topics, " or ") + ", so nothing of " + group + " moved; `parley topic ls` lists the topics"
 }
 
 // parsePlace reads TOPIC/PARTITION=POSITION.
