@@ -30,6 +30,22 @@ func (c *Call) Context() context.Context { return c.R.Context() }
 // the topics in a query.
 func (c *Call) Allow(verb, on string) error { return Decide(c.Who, Action{Verb: verb, On: on}, c.Now) }
 
+// AllowTopics asks allow whether the caller may have something run that reads and
+// writes topics: what it may not do itself, it may not have done for it.
+func AllowTopics(allow func(verb, on string) error, reads, writes []string) error {
+	for _, name := range reads {
+		if err := allow("read", name); err != nil {
+			return err
+		}
+	}
+	for _, name := range writes {
+		if err := allow("publish", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Admit asks the limits. The door calls it before the handler, and the handler of
 // a route that is Late, once, when it knows what the request acts on.
 func (c *Call) Admit(topics ...string) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/wire/door"
 	parleyv1 "github.com/parleyhq/parley/wire/grpcapi/parley/v1"
 )
 
@@ -127,12 +128,20 @@ func (s *service) GetQueue(ctx context.Context, in *parleyv1.GetQueueRequest) (o
 
 // PutQueue implements parleyv1.QueuesServer.
 func (s *service) PutQueue(ctx context.Context, in *parleyv1.PutQueueRequest) (*parleyv1.QueueInfo, error) {
-	release, err := callOf(ctx).pass(ctx, "admin", in.GetQueue())
+	call := callOf(ctx)
+	release, err := call.pass(ctx, "admin", in.GetQueue())
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	_, _, err = s.api.opt.Queues.Configure(ctx, in.GetQueue(), func(s *queue.Settings) error { return changeQueue(s, in.GetSettings()) })
+	_, _, err = s.api.opt.Queues.Configure(ctx, in.GetQueue(), func(s *queue.Settings) error {
+		before := *s
+		if err := changeQueue(s, in.GetSettings()); err != nil {
+			return err
+		}
+		reads, writes := s.Touches(in.GetQueue(), &before)
+		return door.AllowTopics(call.allow, reads, writes)
+	})
 	if err != nil {
 		return nil, err
 	}

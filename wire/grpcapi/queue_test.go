@@ -336,6 +336,13 @@ func TestWhoMayDoWhatWithQueues(t *testing.T) {
 				}
 			}
 		}
+		if who == "admin" { // of a queue, and not of what it would read and write
+			orders := "orders"
+			for _, settings := range []*parleyv1.QueueSettings{{Feed: &parleyv1.QueueFeed{Patterns: []string{orders}}}, {DeadLetter: &orders}, {Results: &orders}} {
+				_, err := q.PutQueue(c, &parleyv1.PutQueueRequest{Queue: "q", Settings: settings})
+				taken(t, err).want(t, codes.PermissionDenied, "FORBIDDEN", "authorization")
+			}
+		}
 		list, err := q.ListQueues(c, &parleyv1.ListQueuesRequest{})
 		if err != nil || len(list.GetQueues()) == 1 != (who != "adder") {
 			t.Errorf("%s sees %v, %v", who, list, err)

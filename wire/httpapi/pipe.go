@@ -149,15 +149,8 @@ func (a *API) pipePut(c *door.Call) error {
 	if err != nil {
 		return err
 	}
-	for _, topic := range touched.Reads {
-		if err := c.Allow("read", topic); err != nil {
-			return err
-		}
-	}
-	for _, topic := range touched.Writes {
-		if err := c.Allow("publish", topic); err != nil {
-			return err
-		}
+	if err := door.AllowTopics(c.Allow, touched.Reads, touched.Writes); err != nil {
+		return err
 	}
 	_, created, err := a.opt.Pipes.Put(c.Context(), name, text, declared.PutOptions{Drain: drain, State: declared.State(state)})
 	if err != nil {

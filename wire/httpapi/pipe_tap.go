@@ -36,6 +36,9 @@ func (a *API) pipeTap(c *door.Call) error {
 		return &parley.Error{Code: parley.Overloaded, Field: "step", Detail: "as many taps are open as can be", Fix: "close one"}
 	}
 	name, q := c.R.PathValue("pipe"), declared.TapRequest{Step: step}
+	if err := a.mayTap(c, name); err != nil {
+		return err
+	}
 	ans, err := a.opt.Pipes.Tap(c.Context(), name, q) // before anything is sent: it may be refused
 	if err != nil {
 		return err
@@ -67,6 +70,20 @@ func (a *API) pipeTap(c *door.Call) error {
 			return err
 		}
 	}
+}
+
+// mayTap says whether the caller may see the events of a pipe: who may read what it
+// reads.
+func (a *API) mayTap(c *door.Call, name string) error {
+	info, err := a.opt.Pipes.Get(c.Context(), name)
+	if err != nil {
+		return err
+	}
+	touched, err := a.opt.Pipes.Touches(c.Context(), name, []byte(info.Definition), info.Origin)
+	if err != nil {
+		return err
+	}
+	return door.AllowTopics(c.Allow, touched.Reads, nil)
 }
 
 // appendTap encodes an answer; one without records is a sign of life.

@@ -96,6 +96,13 @@ func TestAPipeNeedsItsTopics(t *testing.T) {
 				t.Errorf("%d: %d %s", i, res.StatusCode, answer)
 			}
 		}
+		// What passes it is for who may read what it reads.
+		if res, answer := r.do("GET", "/v1/pipes/p/tap?step=2", "", "Authorization", "Bearer "+secrets[1]); res.StatusCode != http.StatusForbidden || !strings.Contains(answer, "read:a") {
+			t.Errorf("tap: %d %s", res.StatusCode, answer)
+		}
+		if res, answer := r.do("HEAD", "/v1/pipes/p/tap?step=2", "", "Authorization", "Bearer "+secrets[0]); res.StatusCode != http.StatusOK {
+			t.Errorf("tap: %d %s", res.StatusCode, answer)
+		}
 		if res, answer := r.do("GET", "/v1/pipes", "", "Authorization", "Bearer "+secrets[3]); res.StatusCode != http.StatusOK || strings.Contains(answer, `"p"`) {
 			t.Error(answer)
 		}

@@ -233,7 +233,12 @@ func (a *API) queuePut(c *door.Call) error {
 		if body.Len() == 0 {
 			return nil
 		}
-		return decodeStrict(body.Bytes(), &strictly{s})
+		before := *s
+		if err := decodeStrict(body.Bytes(), &strictly{s}); err != nil {
+			return err
+		}
+		reads, writes := s.Touches(name, &before)
+		return door.AllowTopics(c.Allow, reads, writes)
 	})
 	if err != nil {
 		return err
