@@ -84,7 +84,7 @@ func TestCopiedBeforeTheyAreRead(t *testing.T) {
 
 // holdingLog holds one read of a stream back, whatever becomes of its caller.
 type holdingLog struct {
-	parley.Log
+	*stallingLog
 	stream string
 	next   chan struct{} // a token: the next read is held
 	held   chan struct{} // a token: one is
@@ -93,7 +93,7 @@ type holdingLog struct {
 
 func holding(stream string) *holdingLog {
 	return &holdingLog{
-		Log: memlog.New(memlog.Options{}), stream: stream,
+		stallingLog: &stallingLog{Log: memlog.New(memlog.Options{})}, stream: stream,
 		next: make(chan struct{}, 1), held: make(chan struct{}, 1), free: make(chan struct{}),
 	}
 }
@@ -108,7 +108,7 @@ func (l *holdingLog) Read(ctx context.Context, at parley.Place, n int) (parley.R
 		default:
 		}
 	}
-	return l.Log.Read(ctx, at, n)
+	return l.stallingLog.Read(ctx, at, n)
 }
 
 // TestLetterOfACopiedJob: a dead job that is copied forward just when its letter is to

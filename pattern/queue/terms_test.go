@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/parleyhq/parley"
-	"github.com/parleyhq/parley/engine/memlog"
 )
 
 // TestTerms: what a job asks for overrules the queue, at a nack, at the end of a
@@ -116,8 +115,6 @@ func TestTermsOfAGoneCaller(t *testing.T) {
 		t.Run(map[bool]string{false: "its time ends", true: "it goes"}[goes], func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log := holding("$queue.emails.jobs")
-				inner := &stallingLog{Log: memlog.New(memlog.Options{})}
-				log.Log = inner
 				r := &rig{t: t, log: log}
 				r.run(Options{})
 				defer func() { r.stop() }()
@@ -129,7 +126,7 @@ func TestTermsOfAGoneCaller(t *testing.T) {
 				defer cancel()
 				w := r.wait(ctx, LeaseRequest{Max: 2})
 				<-log.held
-				inner.down.Store(true)
+				log.down.Store(true)
 				changed := make(chan error, 1)
 				go func() { // all that is told waits for it
 					_, err := r.Configure(r.ctx(), Settings{Visibility: 2 * time.Hour})
@@ -143,7 +140,7 @@ func TestTermsOfAGoneCaller(t *testing.T) {
 				if got := <-w; got.err == nil {
 					t.Fatalf("leased %+v", got.jobs)
 				}
-				inner.down.Store(false)
+				log.down.Store(false)
 				r.must(<-changed)
 				if s := r.stats(); s.Ready != 2 || s.Leased != 0 || s.Dead != 0 {
 					t.Fatalf("stats %+v", s)
