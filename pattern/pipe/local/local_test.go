@@ -154,6 +154,16 @@ func TestClocks(t *testing.T) {
 	}
 }
 
+// TestAllIsDone: what a stage keeps until the end is done then.
+func TestAllIsDone(t *testing.T) {
+	for _, stage := range []string{"wc", "sort", "sort", "uniq -c", "tail -n 2", "head -n 2", "batch 2", "dedupe", "throttle 1000/s", "tee 'wc | discard'"} {
+		out, went, err := run(t, "generate 3 | "+stage+" | stdout", Env{})
+		if err != nil || out == "" || went.In != 3 || went.Held != 0 {
+			t.Errorf("%s: %q, %+v, %v", stage, out, went, err)
+		}
+	}
+}
+
 // An interrupted run works off what it has read, and tells what it has not done.
 func TestInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
