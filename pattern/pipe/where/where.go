@@ -73,6 +73,7 @@ func Compile(text string, condition bool) (func(e *parley.Event, data any) (any,
 		expr.Env(env{}), expr.MaxNodes(MaxNodes), expr.DisableAllBuiltins(), expr.Patch(guard),
 		expr.Function(spendName, spend, new(func(*tank, bool, any) any)),
 		expr.Function(sizedName, sized, new(func(*tank, any) any)),
+		expr.Function(matchName, guard.matches, new(func(*tank, string, string) bool)),
 	}
 	if condition {
 		options = append(options, expr.AsBool())

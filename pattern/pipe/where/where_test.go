@@ -50,14 +50,17 @@ func TestExpressions(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		`total > 100`:              "a member of the data is data.total",
-		`data.total >`:             "unexpected token EOF",
-		`subject + 1`:              "mismatched types",
-		`"text"`:                   "expected bool",
-		`let x = data; x == x`:     "variables and ; are not part of an expression",
-		`now() > time`:             "what it does has no bound",
-		`repeat("x", 10) == ""`:    "what it does has no bound",
-		`__tank == nil or __other`: "names that begin with __",
+		`total > 100`:                       "a member of the data is data.total",
+		`data.total >`:                      "unexpected token EOF",
+		`subject + 1`:                       "mismatched types",
+		`"text"`:                            "expected bool",
+		`let x = data; x == x`:              "variables and ; are not part of an expression",
+		`now() > time`:                      "what it does has no bound",
+		`repeat("x", 10) == ""`:             "what it does has no bound",
+		`data matches "(x?){900}(x?){900}"`: "matches \"(x?){900}(x?){900}\": the regular expression is too large",
+		`data.a matches "("`:                "no regular expression",
+		`5 matches "x"`:                     "string",
+		`__tank == nil or __other`:          "names that begin with __",
 		strings.Repeat("data == 1 or ", 400) + "true": "more than 4096 bytes",
 		"[" + strings.Repeat("1,", 600) + "1] == nil": "exceeds maximum allowed nodes",
 	} {
@@ -82,7 +85,7 @@ func TestBounds(t *testing.T) {
 	for i := range long {
 		long[i] = i
 	}
-	data := map[string]any{"a": long, "s": strings.Repeat("x", 1<<19)}
+	data := map[string]any{"a": long, "s": strings.Repeat("x", 1<<19), "big": "(x?){900}(x?){900}", "x": "x"}
 	e := order
 	e.Data = make([]byte, 1<<20)
 	for text, want := range map[string]string{
@@ -96,6 +99,11 @@ func TestBounds(t *testing.T) {
 		`data.s + data.s == data.s`:                                  "",
 		`data.s + data.s + data.s == data.s`:                         "1 MiB",
 		`len(map(data.a, data.s + data.s)) > 0`:                      "million steps",
+		`data.s matches "^x+$"`:                                      "",
+		`data.s matches "(x?){200}(x?){200}y"`:                       "takes more than 1s",
+		`any(1..20, data.s matches "(x?){200}(x?){200}y")`:           "takes more than 1s",
+		`data.s matches data.big`:                                    "more than 2000 steps",
+		`all(data.a, data.s matches (data.x + "x"))`:                 "million steps",
 	} {
 		f, err := Compile(text, true)
 		if err != nil {
