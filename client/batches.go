@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
-	mrand "math/rand/v2"
 	"net/url"
 	"strconv"
 	"sync"
@@ -62,16 +60,10 @@ func (w *BatchWriter) Publish(ctx context.Context, b parley.Batch) (parley.Posit
 	w.buf = append(w.buf, b.Bytes()...)
 	for try := 0; ; try++ {
 		at, err := w.once(ctx)
-		if err == nil || try >= w.c.opt.Retries || !again(err) {
-			return at, err
+		if err == nil {
+			return at, nil
 		}
-		wait := 100 * time.Millisecond << min(try, 6)
-		wait += mrand.N(wait)
-		var e *parley.Error
-		if errors.As(err, &e) && e.RetryAfter > 0 {
-			wait = e.RetryAfter
-		}
-		if !pause(ctx, wait) {
+		if !w.c.rest(ctx, try, err) {
 			return 0, err
 		}
 	}

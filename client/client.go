@@ -27,7 +27,8 @@ type Options struct {
 	// zero: it would end streams.
 	HTTP *http.Client
 	// Retries is how often a request is sent again that failed without an answer,
-	// or that the server asked to repeat (429, 503). Default 4; −1 is never.
+	// or that the server asked to repeat (429, 503) within MaxPause. Default 4; −1 is
+	// never.
 	Retries int
 	// GRPC is the transport for subscriptions over gRPC; package client/overgrpc
 	// has it.
@@ -35,7 +36,16 @@ type Options struct {
 	// OnReconnect hears why a subscription's connection ended and when the next
 	// comes.
 	OnReconnect func(cause error, wait time.Duration)
+	// OnRetry hears why a request failed and how long from now it is sent again. It
+	// may be called by several goroutines at once.
+	OnRetry func(cause error, wait time.Duration)
 }
+
+// MaxPause is the longest pause that a request sits out: when the server asks for a
+// longer one (Retry-After), its refusal is the error, at once, and says in RetryAfter
+// when to come back. Subscriptions and Consumers, which run for long, do wait, and
+// tell OnReconnect.
+const MaxPause = time.Minute
 
 // Client talks to one server. It is safe for concurrent use.
 type Client struct {
@@ -102,19 +112,31 @@ type request struct {
 func (c *Client) do(ctx context.Context, r request, out any) (*http.Response, error) {
 	for try := 0; ; try++ {
 		res, err := c.once(ctx, r, out)
-		if err == nil || try >= c.opt.Retries || !again(err) {
+		if err == nil || !c.rest(ctx, try, err) {
 			return res, err
 		}
-		var e *parley.Error
-		wait := 100 * time.Millisecond << min(try, 6)
-		wait += rand.N(wait)
-		if errors.As(err, &e) && e.RetryAfter > 0 {
-			wait = e.RetryAfter
-		}
-		if !pause(ctx, wait) {
-			return nil, err
-		}
 	}
+}
+
+// rest waits after a try that failed, and says false when the request is not to be
+// sent again.
+func (c *Client) rest(ctx context.Context, try int, err error) bool {
+	if try >= c.opt.Retries || !again(err) {
+		return false
+	}
+	wait := 100 * time.Millisecond << min(try, 6)
+	wait += rand.N(wait)
+	var e *parley.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		wait = e.RetryAfter
+	}
+	if wait > MaxPause {
+		return false
+	}
+	if c.opt.OnRetry != nil {
+		c.opt.OnRetry(err, wait)
+	}
+	return pause(ctx, wait)
 }
 
 // again says whether sending a request again can help: with its idempotency key
@@ -182,10 +204,7 @@ const maxAnswer = 256 << 20
 
 // problem makes an error of an answer.
 func problem(res *http.Response, body []byte) error {
-	e := &parley.Error{Code: parley.Internal, Detail: res.Status}
-	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil {
-		e.RetryAfter = time.Duration(seconds) * time.Second
-	}
+	e := &parley.Error{Code: parley.Internal, Detail: res.Status, RetryAfter: retryAfter(res)}
 	if tls := speaksTLS(res, body); tls != nil {
 		return tls
 	}
@@ -203,6 +222,9 @@ func problem(res *http.Response, body []byte) error {
 			return e
 		}
 	}
+	if limited := refusal(res, media, body); limited != nil {
+		return limited
+	}
 	switch res.StatusCode {
 	case http.StatusTooManyRequests:
 		e.Code = parley.Throttled
@@ -212,6 +234,8 @@ func problem(res *http.Response, body []byte) error {
 		e.Code, e.Fix = parley.NotFound, "is this a Parley server?"
 	case http.StatusUnauthorized:
 		e.Code = parley.Unauthenticated
+	case http.StatusForbidden:
+		e.Code = parley.Forbidden
 	}
 	e.Detail = fmt.Sprintf("%s from %s", res.Status, res.Request.URL.Host)
 	return e

@@ -15,5 +15,7 @@
 // A subscription reconnects with jittered back-off and goes on from the last
 // event that the loop's body has finished with, whatever the transport. A publish
 // that fails without an answer is sent again under the same idempotency key, so it
-// happens once.
+// happens once. What the server refuses for now is sent again when it says, but a
+// pause above MaxPause, a minute, is not sat out: the refusal is the error, whose
+// RetryAfter says when to come back.
 package client

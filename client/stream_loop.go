@@ -63,6 +63,7 @@ func (c *Consumer) run(ctx context.Context, most int, yield func([]stream.Messag
 		if errors.As(err, &e) && e.RetryAfter > jittered {
 			jittered = e.RetryAfter
 		}
+		c.log.Warn("a consumer got no events, and asks again", slog.Duration("wait", jittered), slog.Any("error", err))
 		if c.c.opt.OnReconnect != nil {
 			c.c.opt.OnReconnect(err, jittered)
 		}

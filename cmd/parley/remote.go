@@ -67,7 +67,7 @@ func (r *remote) secure() (*tls.Config, error) {
 
 // client makes the client that the flags describe. gRPC connects when it is used.
 func (a *app) client(r *remote) (*client.Client, error) {
-	o := client.Options{Token: r.token, OnReconnect: a.reconnecting}
+	o := client.Options{Token: r.token, OnReconnect: a.reconnecting, OnRetry: a.retrying}
 	if o.Token == "" {
 		o.Token = a.getenv("PARLEY_TOKEN")
 	}
@@ -95,6 +95,14 @@ func (a *app) client(r *remote) (*client.Client, error) {
 	}
 	c, err := client.New(r.url, o)
 	return c, asked(err)
+}
+
+// retrying tells of a pause that one would wonder at.
+func (a *app) retrying(cause error, wait time.Duration) {
+	if wait < time.Second {
+		return
+	}
+	a.say("%s\n", a.paint(dim, "waiting "+wait.Round(time.Millisecond).String()+", since "+explain(cause)[0].Detail))
 }
 
 // reconnecting tells that a subscription's connection is made again.

@@ -42,3 +42,25 @@ func TestCertificateAuthority(t *testing.T) {
 		}
 	}
 }
+
+// TestLimitsAreTold: who is refused hears of it at once when the pause is long, and
+// before it when it is sat out.
+func TestLimitsAreTold(t *testing.T) {
+	url, command := served(t)
+	put(t, url+"/v1/limits/hourly", `{"limit":"1/1h","on":["publish:rare"],"key":"everyone"}`)
+	put(t, url+"/v1/limits/shut", `{"limit":"0/s","on":["publish:none"],"key":"everyone"}`)
+	put(t, url+"/v1/limits/slow", `{"limit":"gcra 1/1s burst=1","on":["publish:slow"],"key":"everyone"}`)
+	command("pub", "rare", "a")
+	for topic, want := range map[string]string{
+		"rare": "✗ parley pub [throttled]\n  why  the limit hourly refuses it: More requests came than the limit admits. Try again in ",
+		"none": "✗ parley pub [forbidden]\n  why  the limit shut refuses it: The limit here is zero: nothing is admitted.\n  fix  have the limit shut raised\n",
+	} {
+		if r := command("pub", topic, "b"); r.code != exitFailure || !strings.HasPrefix(r.err, want) {
+			t.Errorf("%s: code %d, %s", topic, r.code, r.err)
+		}
+	}
+	command("pub", "slow", "a")
+	if r := command("pub", "slow", "b"); r.code != exitOK || !strings.HasPrefix(r.err, "waiting 1s, since the limit slow refuses it") {
+		t.Errorf("slow: code %d, %s", r.code, r.err)
+	}
+}
