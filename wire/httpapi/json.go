@@ -35,7 +35,7 @@ func decodeStrict(body []byte, into any) error {
 	case errors.As(err, &mine):
 		return mine
 	case errors.As(err, &kind):
-		return wrongKind(kind)
+		return wrongKind(kind, reflect.TypeOf(into))
 	case errors.As(err, &when), strings.HasPrefix(err.Error(), "Time.UnmarshalJSON: "):
 		return parley.BadField("body", "a time in it is not one of RFC 3339", `send a string like "2026-01-02T15:04:05Z"`)
 	case strings.HasPrefix(err.Error(), "json: unknown field "):
@@ -47,8 +47,9 @@ func decodeStrict(body []byte, into any) error {
 
 // wrongKind says in JSON's words that a value, the member that is known or else
 // the body, is of another kind than it must be, or a number that does not fit.
-func wrongKind(e *json.UnmarshalTypeError) error {
-	field := cmp.Or(e.Field, "body")
+// into is the type of the body.
+func wrongKind(e *json.UnmarshalTypeError, into reflect.Type) error {
+	field := cmp.Or(memberOf(into, e.Field), "body")
 	word, number, literal := strings.Cut(e.Value, " ")
 	wanted := jsonKind(e.Type)
 	if literal && wanted == "number" {
@@ -58,6 +59,30 @@ func wrongKind(e *json.UnmarshalTypeError) error {
 		word = "boolean"
 	}
 	return parley.BadField(field, "is a JSON "+word, "send a JSON "+wanted)
+}
+
+// memberOf is a path to a member as JSON has it: encoding/json also names the
+// structs that are embedded on the way.
+func memberOf(t reflect.Type, path string) string {
+	var names []string
+	for name := range strings.SplitSeq(path, ".") {
+		for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Array || t.Kind() == reflect.Map {
+			t = t.Elem()
+		}
+		embedded := false
+		for i := 0; t.Kind() == reflect.Struct && i < t.NumField(); i++ {
+			f := t.Field(i)
+			tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if cmp.Or(tag, f.Name) == name {
+				t, embedded = f.Type, f.Anonymous && tag == ""
+				break
+			}
+		}
+		if !embedded {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ".")
 }
 
 // jsonKind names what a Go value is in JSON.

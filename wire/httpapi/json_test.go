@@ -54,6 +54,36 @@ func TestJSONOfTheWrongKind(t *testing.T) {
 	}
 }
 
+// A member of a struct that is embedded is a member like the others.
+func TestJSONOfTheWrongKindInWhatIsEmbedded(t *testing.T) {
+	type Inner struct {
+		Deep []string `json:"deep"`
+	}
+	type outer struct {
+		*Inner
+		Named Inner   `json:"named"`
+		List  []Inner `json:"list"`
+	}
+	for body, field := range map[string]string{
+		`{"deep":1}`:            "deep",
+		`{"named":{"deep":1}}`:  "named.deep",
+		`{"list":[{"deep":1}]}`: "list.deep",
+	} {
+		err := decodeStrict([]byte(body), &outer{Inner: new(Inner)})
+		if e, ok := err.(*parley.Error); !ok || e.Field != field {
+			t.Errorf("%s: %v, want the field %s", body, err, field)
+		}
+	}
+	var in queue.Schedule
+	err := decodeStrict([]byte(`{"cron":5}`), &struct {
+		*queue.Schedule
+		Job strictly `json:"job"`
+	}{&in, strictly{&in.Job}})
+	if e, ok := err.(*parley.Error); !ok || e.Field != "cron" || e.Fix != "send a JSON string" {
+		t.Errorf("%#v", err)
+	}
+}
+
 func TestJSONThatDoesNotFit(t *testing.T) {
 	type value struct {
 		Small  uint8     `json:"small"`
