@@ -116,8 +116,11 @@ func (c *Client) publish(ctx context.Context, r request) (placed []Placed, repla
 	if err != nil {
 		return nil, false, err
 	}
-	return out.Events, res.Header.Get("Idempotent-Replayed") == "true", nil
+	return out.Events, isReplay(res), nil
 }
+
+// isReplay says that an answer is that of an earlier request with the same key.
+func isReplay(res *http.Response) bool { return res.Header.Get("Idempotent-Replayed") == "true" }
 
 // complete gives the events what a CloudEvent needs. Under a key an id is made of
 // it and of the event's index in the request, so that a request that is put

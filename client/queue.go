@@ -61,6 +61,15 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []queue.Job, o queue.EnqueueOp
 	if key == "" {
 		key = rand.Text()
 	}
+	list, _, err := q.EnqueueOnce(ctx, key, jobs...)
+	return list, err
+}
+
+// EnqueueOnce is Enqueue under an idempotency key of the caller's: the same jobs
+// under the same key are added once, also by another process. replayed says that
+// the server told they were there already, under the ids that are returned; a server
+// that does not tell leaves it false.
+func (q *Queue) EnqueueOnce(ctx context.Context, key string, jobs ...queue.Job) (added []queue.Enqueued, replayed bool, err error) {
 	events := make([]parley.Event, len(jobs))
 	for i := range jobs {
 		events[i] = jobs[i].Event
@@ -74,13 +83,13 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []queue.Job, o queue.EnqueueOp
 	}
 	body, err := json.Marshal(in)
 	if err != nil {
-		return nil, parley.Errorf(parley.Invalid, "a job cannot be written as JSON: %w", err)
+		return nil, false, parley.Errorf(parley.Invalid, "a job cannot be written as JSON: %w", err)
 	}
 	var out struct {
 		Jobs []queue.Enqueued `json:"jobs"`
 	}
-	_, err = q.c.do(ctx, request{method: http.MethodPost, url: q.url(nil, "jobs"), header: keyed(key, jobsType), body: body}, &out)
-	return out.Jobs, err
+	res, err := q.c.do(ctx, request{method: http.MethodPost, url: q.url(nil, "jobs"), header: keyed(key, jobsType), body: body}, &out)
+	return out.Jobs, err == nil && isReplay(res), err
 }
 
 func (q *Queue) url(v url.Values, parts ...string) string {

@@ -79,7 +79,7 @@ func (a *app) push(ctx context.Context, q *client.Queue, f *pushFlags, args []st
 		return answer{}, err
 	}
 	defer in.close()
-	p := &pushed{queue: q.Name(), jobs: []queue.Enqueued{}}
+	p := &pushed{queue: q.Name(), once: f.once, jobs: []queue.Enqueued{}}
 	run := &publishing{noun: "job", flags: f.pubFlags, steady: f.once != ""}
 	run.flags.key = "" // of the job, not the event
 	run.send = func(ctx context.Context, events []parley.Event) error {
@@ -92,9 +92,11 @@ func (a *app) push(ctx context.Context, q *client.Queue, f *pushFlags, args []st
 // pushed is what became of the jobs of one command.
 type pushed struct {
 	queue      string
+	once       string           // --idempotency-key
 	jobs       []queue.Enqueued // the first of them
 	count      int
 	duplicates int
+	replayed   int // of count, by an earlier command
 	batches    int
 }
 
@@ -107,21 +109,22 @@ func (a *app) enqueue(ctx context.Context, q *client.Queue, f *pushFlags, events
 		jobs[i] = f.job
 		jobs[i].Event = e
 	}
-	o := queue.EnqueueOptions{IdempotencyKey: f.once}
-	if f.once != "" && p.batches > 0 {
-		o.IdempotencyKey += "/" + strconv.Itoa(p.batches)
-	}
-	list, err := q.Enqueue(ctx, jobs, o)
+	list, replayed, err := p.send(ctx, q, jobs)
 	if err != nil {
 		return jobFlag(err)
 	}
 	p.batches++
 	p.count += len(list)
+	if replayed {
+		p.replayed += len(list)
+	}
 	var ids []byte
 	for _, j := range list {
 		id := j.ID
 		if j.Duplicate != 0 {
-			p.duplicates++
+			if !replayed {
+				p.duplicates++
+			}
 			id = j.Duplicate
 		}
 		ids = fmt.Appendln(ids, id)
@@ -132,6 +135,19 @@ func (a *app) enqueue(ctx context.Context, q *client.Queue, f *pushFlags, events
 	}
 	_, err = a.out.Write(ids)
 	return err
+}
+
+// send adds one batch, under a key of its own if there is one.
+func (p *pushed) send(ctx context.Context, q *client.Queue, jobs []queue.Job) ([]queue.Enqueued, bool, error) {
+	if p.once == "" {
+		list, err := q.Enqueue(ctx, jobs, queue.EnqueueOptions{})
+		return list, false, err
+	}
+	key := p.once
+	if p.batches > 0 {
+		key += "/" + strconv.Itoa(p.batches)
+	}
+	return q.EnqueueOnce(ctx, key, jobs...)
 }
 
 // jobFlag makes an error about a member of a job, "jobs[0].priority", one about the
@@ -151,13 +167,20 @@ func jobFlag(err error) error {
 }
 
 func (p *pushed) answer() answer {
-	summary := count(int64(p.count-p.duplicates), "job") + " added to " + p.queue
+	added := p.count - p.duplicates - p.replayed
+	summary := count(int64(added), "job") + " added to " + p.queue
+	switch {
+	case p.replayed > 0:
+		summary += "; " + strconv.Itoa(p.replayed) + " were there already: the same command had been run under this key"
+	case p.once != "" && added > 0: // whether it is a repeat need not have been told
+		summary += ", once under this key"
+	}
 	if p.duplicates > 0 {
 		summary += "; " + strconv.Itoa(p.duplicates) + " dropped, since such a job is there already"
 	}
 	return answer{
 		Summary: summary, Partial: p.count == 0,
-		Result: map[string]any{"queue": p.queue, "count": p.count, "duplicates": p.duplicates, "jobs": p.jobs},
+		Result: map[string]any{"queue": p.queue, "count": p.count, "duplicates": p.duplicates, "replayed": p.replayed, "jobs": p.jobs},
 	}
 }
 
