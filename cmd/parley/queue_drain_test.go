@@ -1,13 +1,21 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/parleyhq/parley"
 	"github.com/parleyhq/parley/client"
 	"github.com/parleyhq/parley/pattern/queue"
+	"github.com/parleyhq/parley/pattern/throttle"
+	"github.com/parleyhq/parley/pattern/throttle/httpthrottle"
 )
 
 // TestDrain: all that is ready is worked off, whatever holds some of it back for a
@@ -96,6 +104,48 @@ func TestRefusedResult(t *testing.T) {
 	if r.code != exitPartial || strings.Count(r.err, "\njob ") != 1 || !strings.Contains(r.err, "\njob 1: retry, attempt 1, ") || !strings.HasSuffix(r.err, ": its result is refused: the queue keeps no results\n1 job: 0 done, 1 retry\n") {
 		t.Errorf("code %d, %s", r.code, r.err)
 	}
+}
+
+// TestWorkSitsOutPauses: a worker waits for an hour if it is told to, asks once, and
+// says why.
+func TestWorkSitsOutPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		cl, err := client.New("http://parley.test", client.Options{HTTP: &http.Client{Transport: tripper(func(r *http.Request) *http.Response {
+			w := httptest.NewRecorder()
+			if asked++; asked == 1 {
+				httpthrottle.Refuse(w, r, &throttle.Error{Name: "slow", Reason: throttle.Limited, RetryAfter: time.Hour})
+			} else {
+				_, _ = w.WriteString(`{"jobs":[{"lease":"l","id":"1"}]}`)
+			}
+			return w.Result()
+		})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said bytes.Buffer
+		w := &work{app: &app{err: &said}, flags: &workFlags{}, queue: cl.Queue("mail"), left: -1}
+		begun := time.Now()
+		list, err := w.Lease(t.Context(), queue.LeaseRequest{Max: 1})
+		if took := time.Since(begun); err != nil || len(list) != 1 || asked != 2 || took != time.Hour || !strings.HasPrefix(said.String(), "waiting 1h0m0s, since the limit slow refuses it") {
+			t.Errorf("%d jobs, %v, asked %d times in %v: %s", len(list), err, asked, took, said.String())
+		}
+		asked = 0
+		ctx, end := context.WithTimeout(t.Context(), time.Minute)
+		defer end()
+		if _, err = w.Lease(ctx, queue.LeaseRequest{Max: 1}); parley.CodeOf(err) != parley.Throttled || asked != 1 {
+			t.Errorf("when it is to end: %v, asked %d times", err, asked)
+		}
+	})
+}
+
+// tripper is a network of a function.
+type tripper func(*http.Request) *http.Response
+
+func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	res := f(r)
+	res.Request = r
+	return res, nil
 }
 
 // TestSeekOfNothing: no partition is of the topic, and the exit code says so.

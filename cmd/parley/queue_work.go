@@ -269,6 +269,9 @@ func (w *work) Lease(ctx context.Context, r queue.LeaseRequest) ([]queue.Lease, 
 		lease = w.drain
 	}
 	list, err := lease(ctx, r)
+	for err != nil && w.sitOut(ctx, err) {
+		list, err = lease(ctx, r)
+	}
 	w.mu.Lock()
 	w.leased += len(list)
 	w.mu.Unlock()
@@ -279,6 +282,24 @@ func (w *work) Lease(ctx context.Context, r queue.LeaseRequest) ([]queue.Lease, 
 		w.enough()
 	}
 	return list, err
+}
+
+// sitOut waits as long as the server asks when the client does not, and tells of it;
+// false: it does not ask, or ctx has ended.
+func (w *work) sitOut(ctx context.Context, why error) bool {
+	e, ok := errors.AsType[*parley.Error](why)
+	if !ok || e.RetryAfter <= client.MaxPause {
+		return false
+	}
+	w.app.retrying(why, e.RetryAfter)
+	timer := time.NewTimer(e.RetryAfter)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Settle implements queue.Source: a job is told of once, when its settlement is
