@@ -34,7 +34,7 @@ func Compile(text string) (func(ctx context.Context, data any) ([]any, error), e
 		}
 		return nil, told
 	}
-	code, err := gojq.Compile(query)
+	code, err := bounded(text)
 	if err != nil {
 		return nil, parley.BadField("jq", "the program cannot be used: "+err.Error(), "see the manual of jq")
 	}
