@@ -3,6 +3,7 @@ package jq
 import (
 	"fmt"
 	"math/big"
+	"math/bits"
 
 	"github.com/itchyny/gojq"
 )
@@ -16,8 +17,7 @@ func tooMuch(what string) error {
 }
 
 // fits says, with an error, that l + r or l * r is too large to be made.
-func fits(_ any, args []any) any {
-	l, r, operator := args[0], args[1], args[2].(string)
+func fits(operator string, l, r any) error {
 	size := 0.0
 	switch {
 	case operator == "*" && isText(l):
@@ -33,6 +33,35 @@ func fits(_ any, args []any) any {
 		return tooMuch(operator)
 	}
 	return nil
+}
+
+// quick does what is done most: numbers whose result is one of the same kind, and short
+// texts.
+func quick(operator string, l, r any) (any, bool) {
+	switch l := l.(type) {
+	case int:
+		r, is := r.(int)
+		const most = 1 << (bits.UintSize/2 - 2) // whose square is an int
+		if !is || l > most || l < -most || r > most || r < -most {
+			return nil, false
+		}
+		if operator == "+" {
+			return l + r, true
+		}
+		return l * r, true
+	case float64:
+		r, is := r.(float64)
+		if operator == "+" {
+			return l + r, is
+		}
+		return l * r, is
+	case string:
+		r, is := r.(string)
+		if operator == "+" && is && len(l)+len(r) < MaxSize {
+			return l + r, true
+		}
+	}
+	return nil, false
 }
 
 // times gives the bytes of a text that is repeated.

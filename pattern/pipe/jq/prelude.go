@@ -1,13 +1,7 @@
 package jq
 
-// What stands before a program, for what it uses of it. The first part is what the
-// bounds are made of; its own + and * are jq's.
+// What stands before a program, so that it uses these in the place of jq's.
 const (
-	operators = `
-def __plus(l; r): r as $r | l as $l | __fits($l; $r; "+") | $l + $r;
-def __times(l; r): r as $r | l as $l | __fits($l; $r; "*") | $l * $r;
-`
-
 	sizes = `
 def __add: add;             def add: __sized | __add;
                             def add(f): [f] | add;

@@ -20,23 +20,47 @@ func bounded(text string) (*gojq.Code, error) {
 	if r.walk(reflect.ValueOf(query)); r.err != nil {
 		return nil, r.err
 	}
-	operators, err := definitions(operators)
-	if err != nil {
-		return nil, err
-	}
 	functions, err := definitions(sizes + searches)
 	if err != nil {
 		return nil, err
 	}
 	inner := rewriter{ours: true}
 	inner.walk(reflect.ValueOf(functions))
-	query.FuncDefs = append(append(operators, functions...), query.FuncDefs...)
+	query.FuncDefs = append(functions, query.FuncDefs...)
+	plus, err := operation("+")
+	if err != nil {
+		return nil, err
+	}
+	times, err := operation("*")
+	if err != nil {
+		return nil, err
+	}
 	s := &searcher{}
 	return gojq.Compile(query,
-		gojq.WithFunction("__fits", 3, 3, fits), gojq.WithFunction("__sized", 0, 0, sized),
-		gojq.WithFunction("__joins", 1, 1, joins), gojq.WithFunction("__turns", 0, 0, turns),
-		gojq.WithFunction("__search", 3, 3, s.search),
+		gojq.WithFunction("__plus", 2, 2, plus), gojq.WithFunction("__times", 2, 2, times),
+		gojq.WithFunction("__sized", 0, 0, sized), gojq.WithFunction("__joins", 1, 1, joins),
+		gojq.WithFunction("__turns", 0, 0, turns), gojq.WithFunction("__search", 3, 3, s.search),
 	)
+}
+
+// operation makes an operator that looks at its operands before jq does it.
+func operation(operator string) (func(any, []any) any, error) {
+	query, err := gojq.Parse(".[0] " + operator + " .[1]")
+	if err != nil {
+		return nil, err
+	}
+	code, err := gojq.Compile(query)
+	return func(_ any, args []any) any {
+		l, r := args[0], args[1]
+		if v, ok := quick(operator, l, r); ok {
+			return v
+		}
+		if err := fits(operator, l, r); err != nil {
+			return err
+		}
+		v, _ := code.Run([]any{l, r}).Next()
+		return v
+	}, err
 }
 
 func definitions(text string) ([]*gojq.FuncDef, error) {

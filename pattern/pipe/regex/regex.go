@@ -94,15 +94,15 @@ func (r *Regex) Match(ctx context.Context, m *Meter, data []byte) (bool, error) 
 	if m.pays(r.size, len(data)) {
 		return r.re.Match(data), nil
 	}
-	return r.slowly(ctx, m, &runes{left: len(data), next: func(at int) (rune, int) { return utf8.DecodeRune(data[at:]) }})
+	return r.slowly(m, &runes{ctx: ctx, left: len(data), next: func(at int) (rune, int) { return utf8.DecodeRune(data[at:]) }})
 }
 
-// MatchString is Match for a string.
-func (r *Regex) MatchString(ctx context.Context, m *Meter, text string) (bool, error) {
+// MatchString is Match for a string, where there is no context: time alone ends it.
+func (r *Regex) MatchString(m *Meter, text string) (bool, error) {
 	if m.pays(r.size, len(text)) {
 		return r.re.MatchString(text), nil
 	}
-	return r.slowly(ctx, m, &runes{left: len(text), next: func(at int) (rune, int) { return utf8.DecodeRuneInString(text[at:]) }})
+	return r.slowly(m, &runes{left: len(text), next: func(at int) (rune, int) { return utf8.DecodeRuneInString(text[at:]) }})
 }
 
 // pays says that a match is cheap enough to need no clock.
@@ -111,11 +111,11 @@ func (m *Meter) pays(size, text int) bool {
 	return m.spent <= cheap
 }
 
-func (r *Regex) slowly(ctx context.Context, m *Meter, from *runes) (bool, error) {
+func (r *Regex) slowly(m *Meter, from *runes) (bool, error) {
 	if m.ends.IsZero() {
 		m.ends = time.Now().Add(MaxTime)
 	}
-	from.ctx, from.ends = ctx, m.ends
+	from.ends = m.ends
 	yes := r.re.MatchReader(from)
 	return yes && from.err == nil, from.err
 }
@@ -134,7 +134,7 @@ type runes struct {
 func (r *runes) ReadRune() (rune, int, error) {
 	if r.n%sample == 0 && r.err == nil {
 		switch {
-		case r.ctx.Err() != nil:
+		case r.ctx != nil && r.ctx.Err() != nil:
 			r.err = context.Cause(r.ctx)
 		case time.Now().After(r.ends):
 			r.err = &parley.Error{Code: parley.Timeout, Detail: "the regular expression takes more than " + MaxTime.String(), Fix: "make it simpler, with fewer and smaller repetitions, or the data smaller"}

@@ -1,7 +1,6 @@
 package where
 
 import (
-	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -80,7 +79,7 @@ func (g *guard) matches(args ...any) (any, error) {
 			return nil, err
 		}
 	}
-	return r.MatchString(context.Background(), &t.meter, text)
+	return r.MatchString(&t.meter, text)
 }
 
 // compiling is what it costs to read a regular expression that is no constant, but for
