@@ -3,7 +3,6 @@ package queue
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/parleyhq/parley"
@@ -66,7 +65,7 @@ func (j *Job) parse(b []byte, strict bool) error {
 		Retry json.RawMessage `json:"retry"` // read below
 	}{}
 	if err := decoding(b, strict).Decode(&in); err != nil {
-		return parley.BadField("job", strings.TrimPrefix(err.Error(), "json: "), `send an object like {"data": {"to": "ann"}, "delay": "5s", "priority": 5}`)
+		return badMember("job", "job.", err, `send an object like {"data": {"to": "ann"}, "delay": "5s", "priority": 5}`)
 	}
 	if len(in.Event) > 0 && len(in.Data) > 0 {
 		return parley.BadField("data", "is set beside event", "send one of them")

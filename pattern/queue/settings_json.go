@@ -3,10 +3,7 @@ package queue
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 	"time"
-
-	"github.com/parleyhq/parley"
 )
 
 // settingsJSON is how settings are written. Pointers tell what is absent, so
@@ -56,7 +53,7 @@ func (r *Retry) UnmarshalJSON(b []byte) error { return r.parse(b, false) }
 func (r *Retry) parse(b []byte, strict bool) error {
 	var in retryJSON
 	if err := decoding(b, strict).Decode(&in); err != nil {
-		return parley.BadField("retry", strings.TrimPrefix(err.Error(), "json: "), `send an object like {"kind": "fixed", "delay": "5s"}`)
+		return badMember("retry", "retry.", err, `send an object like {"kind": "fixed", "delay": "5s"}`)
 	}
 	*r = in.retry()
 	return nil
@@ -107,7 +104,7 @@ func decoding(b []byte, strict bool) *json.Decoder {
 func (s *Settings) parse(b []byte, strict bool) error {
 	var in settingsJSON
 	if err := decoding(b, strict).Decode(&in); err != nil {
-		return badMember("settings", err, `send an object like {"max_attempts": 5, "visibility": "30s"}`)
+		return badMember("settings", "", err, `send an object like {"max_attempts": 5, "visibility": "30s"}`)
 	}
 	set(&s.MaxAttempts, in.MaxAttempts)
 	set(&s.Visibility, (*time.Duration)(in.Visibility))

@@ -295,10 +295,13 @@ func TestJobJSON(t *testing.T) {
 		t.Errorf("job %+v", job)
 	}
 	for in, want := range map[string]string{
-		`{"dealy": "5s"}`:              "job",
+		`{"dealy": "5s"}`:              "job.dealy",
+		`{"delay": 5}`:                 "job.delay",
 		`{"data": 1, "event": {}}`:     "data",
 		`{"event": {"specversion":1}}`: "specversion",
-		`{"retry": {"king": 1}}`:       "retry",
+		`{"retry": {"king": 1}}`:       "retry.king",
+		`{"retry": {"kind": 1}}`:       "retry.kind",
+		`{"retry": 1}`:                 "retry",
 		`{"delay": "soon"}`:            "job",
 		`[]`:                           "job",
 	} {

@@ -120,7 +120,11 @@ func jobEntries(h http.Header, body []byte) ([]queue.Job, error) {
 }
 
 func inJobs(i int, field string) string {
-	return strings.TrimSuffix("jobs["+strconv.Itoa(i)+"]."+strings.TrimPrefix(field, "job"), ".")
+	one := "jobs[" + strconv.Itoa(i) + "]"
+	if field == "" || field == "job" || field == "jobs" {
+		return one
+	}
+	return one + "." + strings.TrimPrefix(field, "job.")
 }
 
 // jobSources are the fields of a request from which attributes of jobs come.
