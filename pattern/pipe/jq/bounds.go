@@ -149,3 +149,17 @@ func turns(v any, _ []any) any {
 	}
 	return v
 }
+
+// maxIndex bounds the place of a list that may be set, which makes all before it.
+const maxIndex = MaxSize / 2
+
+// place gives its input if no number in a path is larger than maxIndex.
+func place(v any, args []any) any {
+	path, _ := args[0].([]any)
+	for _, at := range path {
+		if n, is := gojq.ToFloat64(at); is && n > maxIndex {
+			return fmt.Errorf("a list is set at a place of more than %d: make a smaller one", maxIndex)
+		}
+	}
+	return v
+}

@@ -25,7 +25,7 @@ func TestAsBefore(t *testing.T) {
 		`.s | capture("(?<first>[a-z]+) (?<second>x?)")`, `[.s | scan("[a-z]+")]`, `[.s | scan("([a-z])[a-z]+")]`, `[.s | splits(" +")]`, `.s | split(" "; null)`, `.s | split(" ")`,
 		`.s | sub("(?<x>t)"; "<\(.x)>")`, `.s | gsub("(?<x>t)"; "<\(.x)>")`, `[.s | gsub("t"; "1", "2")]`, `.s | gsub(""; "-")`, `.s | gsub("^"; "> ")`, `.s | gsub("x*"; "-")`, `.u | gsub("\\p{L}+"; "w")`,
 		`.s | gsub("\\b"; "|")`, `.s | gsub("z"; "y")`, `[.s | sub("t"; empty)]`, `[.u | gsub("(?<c>[a-z])"; .c | ascii_upcase)]`, `"aXbxc" | ascii_downcase | [splits("x")]`, `"aab" | [match("a*"; "g") | [.offset, .length]]`,
-		`def f: 1; f + .n`, `def _f($x): $x * 2; _f(.n)`, `.l | to_entries`, `.o | with_entries(.value += {z: 1})`, `[.l[] | type] | group_by(.) | map({(.[0]): length}) | add`, `.o | tojson | fromjson`,
+		`.l[1] = 5`, `.l[7] = 1`, `.l[-1] |= 2`, `.l[1:3] = ["x"]`, `(.l[] | numbers) |= . + 1`, `(.l[0], .n) = (1, 2)`, `(.l[0], .n) += (1, 2)`, `.l[0] -= 1`, `setpath(["l", 2]; 1)`, `pick(.l[1])`, `.l[2] //= "new"`, `.l[0] /= 2`, `(.l[0], .l[1]) |= empty`, `def f: 1; f + .n`, `def _f($x): $x * 2; _f(.n)`, `.l | to_entries`, `.o | with_entries(.value += {z: 1})`, `[.l[] | type] | group_by(.) | map({(.[0]): length}) | add`, `.o | tojson | fromjson`,
 		`try (.s * .s) catch "no"`, `try ({} + 1) catch .`, `try test(1) catch "no"`, `try ("a" | test("(")) catch "no"`, `try ("a" | test("a"; "q")) catch "no"`, `[paths]`, `path(.o.a)`, `reduce .l[] as $x (0; . + 1)`, `[.n as $__x | $__x]`, `[limit(3; repeat(.n + .n))]`, `-.n + 1`, `.k // "x" + "y"`,
 	} {
 		query, err := gojq.Parse(text)
@@ -63,6 +63,8 @@ func TestBounded(t *testing.T) {
 		`.s as $s | [range(1000) | $s] | add`: "more than", `.s as $s | [range(1000) | $s] | join("")`: "more than", `.s as $s | [range(1000) | 1] | join($s)`: "more than", `[range(10000) | []] + [[range(10000)]] | transpose`: "more than",
 		`.s as $s | add(range(1000) | $s)`: "more than", `reduce range(60) as $i ({}; {a: ., b: .}) | . * .`: "more than",
 		`.s | test("(x?){500}(x?){500}(x?){500}$")`: "more than 2000 steps", `.s | test("(x?){100}y")`: "too large for a text", `.p as $p | .s | test($p)`: "more than 2000 steps",
+		`[] | .[500000000] = 1`: "a place of more", `[] | .[500000000] |= 1`: "a place of more", `[] | .[500000000] += 1`: "a place of more", `[] | .[500000000] *= "a"`: "a place of more", `[] | (1, 500000000) as $n | .[$n] //= 1`: "a place of more",
+		`[] | setpath([500000000]; 1)`: "a place of more", `[] | pick(.[500000000])`: "a place of more", `{} | .a.b[500000000].c = 1`: "a place of more",
 		`.s[:100000] | [match("x*y|x"; "g")] | length`: "takes more than", `.s[:100000] | gsub("x*y|x"; "")`: "takes more than",
 	} {
 		f, err := Compile(text)

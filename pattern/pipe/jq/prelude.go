@@ -11,6 +11,9 @@ def __flatten: flatten;     def flatten: __sized | __flatten;
 def __flatten($n): flatten($n);   def flatten($n): __sized | __flatten($n);
 def __join($s): join($s);   def join($s): __joins($s) | __join($s);
 def __format($f): format($f);     def format($f): __sized | __format($f);
+def __paths(f): reduce path(f) as $p (.; __place($p));
+def __setpath($p; $v): setpath($p; $v);   def setpath($p; $v): __place($p) | __setpath($p; $v);
+def __pick(f): pick(f);     def pick(f): __paths(f) | __pick(f);
 def __transpose: transpose; def transpose: __turns | __transpose;
 `
 

@@ -3,6 +3,7 @@ package jq
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/itchyny/gojq"
@@ -39,7 +40,7 @@ func bounded(text string) (*gojq.Code, error) {
 	return gojq.Compile(query,
 		gojq.WithFunction("__plus", 2, 2, plus), gojq.WithFunction("__times", 2, 2, times),
 		gojq.WithFunction("__sized", 0, 0, sized), gojq.WithFunction("__joins", 1, 1, joins),
-		gojq.WithFunction("__turns", 0, 0, turns), gojq.WithFunction("__search", 3, 3, s.search),
+		gojq.WithFunction("__turns", 0, 0, turns), gojq.WithFunction("__place", 1, 1, place), gojq.WithFunction("__search", 3, 3, s.search),
 	)
 }
 
@@ -124,12 +125,37 @@ func (r *rewriter) name(name string) {
 	if r.ours || r.err != nil {
 		return
 	}
-	if strings.HasPrefix(name, "__") || name == "_add" || name == "_multiply" || name == "_match" {
+	if strings.HasPrefix(name, "__") || slices.Contains([]string{"_add", "_multiply", "_match", "_assign", "_modify"}, name) {
 		r.err = fmt.Errorf("the function %s is not for use: take another name", name)
 	}
 }
 
 func (r *rewriter) query(q *gojq.Query) {
+	r.sum(q)
+	switch q.Op {
+	case gojq.OpAssign, gojq.OpModify, gojq.OpUpdateAdd, gojq.OpUpdateSub, gojq.OpUpdateMul, gojq.OpUpdateDiv, gojq.OpUpdateMod, gojq.OpUpdateAlt:
+		r.update(q)
+	case gojq.OpPipe:
+		if p := q.Right; len(q.Patterns) == 1 && q.Patterns[0].Name == by && p.Op == gojq.OpModify {
+			r.update(p)
+		}
+	}
+}
+
+// update looks at the places that are set first, unless they are members by name.
+func (r *rewriter) update(q *gojq.Query) {
+	if p, plain := plainOf(q.Left); r.ours || plain && p.path != nil {
+		return
+	}
+	set := &gojq.Query{Left: q.Left, Op: q.Op, Right: q.Right}
+	*q = gojq.Query{FuncDefs: q.FuncDefs, Meta: q.Meta, Imports: q.Imports, Left: &gojq.Query{Term: call("__paths", q.Left)}, Op: gojq.OpPipe, Right: set}
+}
+
+// by is what a place is updated by.
+const by = "$__by"
+
+// sum exchanges + and *.
+func (r *rewriter) sum(q *gojq.Query) {
 	name := ""
 	switch q.Op {
 	case gojq.OpAdd, gojq.OpUpdateAdd:
@@ -146,7 +172,6 @@ func (r *rewriter) query(q *gojq.Query) {
 	if q.Op == gojq.OpAdd || q.Op == gojq.OpMul {
 		to.Term = call(name, q.Left, q.Right)
 	} else {
-		const by = "$__by"
 		update := &gojq.Query{Left: q.Left, Op: gojq.OpModify, Right: &gojq.Query{Term: call(name,
 			&gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeIdentity}}, &gojq.Query{Term: call(by)})}}
 		to.Left, to.Op, to.Patterns, to.Right = q.Right, gojq.OpPipe, []*gojq.Pattern{{Name: by}}, update
