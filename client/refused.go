@@ -28,7 +28,7 @@ func refusal(res *http.Response, media string, body []byte) *parley.Error {
 		e.Detail = limit + " refuses it: " + b.Detail
 	}
 	if e.RetryAfter = retryAfter(res); e.RetryAfter == 0 {
-		e.RetryAfter = min(time.Duration(max(b.RetryAfter, 0)), mostSeconds) * time.Second
+		e.RetryAfter = time.Duration(min(int64(max(b.RetryAfter, 0)), mostSeconds)) * time.Second
 	}
 	raise := "have " + limit + " raised"
 	switch res.StatusCode {

@@ -72,7 +72,7 @@ func TestRefusalsOfLimits(t *testing.T) {
 				httpthrottle.Refuse(w, r, &c.why)
 				res := w.Result()
 				res.Request = r
-				if e, ok := problem(res, w.Body.Bytes()).(*parley.Error); !ok || *e != c.want { //nolint:errorlint // it is not wrapped
+				if e, ok := problem(res, w.Body.Bytes()).(*parley.Error); !ok || *e != c.want {
 					t.Errorf("it is %+v", e)
 				}
 			})
@@ -91,7 +91,7 @@ func TestOtherRefusals(t *testing.T) {
 	} {
 		res := &http.Response{StatusCode: 403, Status: "403 Forbidden", Header: http.Header{"Content-Type": {media}, "Retry-After": {"99999999999999999999"}}}
 		res.Request = httptest.NewRequest(http.MethodGet, "http://parley.test/v1/topics", nil)
-		e, ok := problem(res, []byte(body)).(*parley.Error) //nolint:errorlint // it is not wrapped
+		e, ok := problem(res, []byte(body)).(*parley.Error)
 		if !ok || e.Code != parley.Forbidden || e.Detail != "403 Forbidden from parley.test" || e.RetryAfter < MaxPause {
 			t.Errorf("%s is %+v", body, e)
 		}

@@ -100,8 +100,8 @@ func (r *rewriter) walk(v reflect.Value) {
 		}
 		return
 	case reflect.Struct:
-		for i := range v.NumField() {
-			r.walk(v.Field(i))
+		for _, field := range v.Fields() {
+			r.walk(field)
 		}
 		return
 	default:

@@ -122,7 +122,7 @@ func (r *Regex) slowly(m *Meter, from *runes) (bool, error) {
 
 // runes reads a text until its time is over.
 type runes struct {
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // of one match, whose reader this is
 	ends     time.Time
 	next     func(at int) (rune, int)
 	at, left int
